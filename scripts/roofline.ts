@@ -1,0 +1,264 @@
+/**
+ * What this machine could do at most, and what the engine reaches of it: read
+ * bandwidth, peaks of the kernels on matrices that stay in the cache, and, for a
+ * model, stored bytes and integer multiply-adds per token against both.
+ * Method: docs/performance.md.
+ *
+ *   node scripts/roofline.ts [--model FILE.gguf] [--threads 1,2] [--decode 96] [--runs 5] [--json]
+ */
+import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
+import { basename } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { parseArgs } from 'node:util'
+import asc from 'assemblyscript/asc'
+import { describeMachine, machineLines } from '../src/cli/machine.ts'
+import { availableVariants, createEngine } from '../src/engine/index.ts'
+import type { Engine } from '../src/engine/index.ts'
+import { layOutMatrix } from '../src/engine/wasm/matrix-layout.ts'
+import { openWeights } from '../src/model/index.ts'
+import type { ModelWeights, TensorSource, TensorType } from '../src/model/index.ts'
+import { tokensAt } from '../bench/candidate.ts'
+import { maximum, median, tableLines } from './figures.ts'
+import type { Job, JobResult, ProductWork, WorkerInit } from './roofline-worker.ts'
+
+/** More than the last cache of common processors; a thread reads its own. */
+const READ_BYTES = 256 * 2 ** 20
+
+/** A matrix that fits into a second-level cache in every format. */
+const ROWS = 256
+const COLUMNS = 576
+
+/** How long one look takes, and how many there are; the best one is the peak. */
+const WINDOW_MILLISECONDS = 80
+const WINDOWS = 6
+
+/** One format for each kind of product: one plane and two planes of four bits. */
+const FORMATS: ReadonlyArray<{ name: string, type: TensorType, planes: number }> = [
+  { name: '4 bits, symmetric', type: 'Q4_0', planes: 1 },
+  { name: '4 bits, affine', type: 'Q4_1', planes: 1 },
+  { name: '8 bits, symmetric', type: 'Q8_0', planes: 2 },
+  { name: '8 bits, affine', type: 'Q5_1', planes: 2 }
+]
+
+/** Tokens that share a pass over the weights: decoding, decoding of eight sessions, prefill. */
+const TOKENS = [1, 8, 64]
+
+/** Tokens of the prompt. */
+const PREFILL = 512
+
+interface Peak {
+  threads: number
+  format: string
+  tokens: number
+  /** 10⁹ multiply-adds of a byte and four bits, a second */
+  rate: number
+  variant: string
+}
+
+/** What one token costs. */
+interface Work {
+  /** bytes in the file of everything that is read for it */
+  fileBytes: number
+  /** bytes of the same in the kernels' layout */
+  layoutBytes: number
+  /** multiply-adds by format: a weight of more than four bits is two */
+  layers: Map<string, number>
+  head: Map<string, number>
+}
+
+const { values } = parseArgs({
+  options: {
+    model: { type: 'string' },
+    threads: { type: 'string', default: [...new Set([1, availableParallelism()])].join(',') },
+    decode: { type: 'string', default: '96' },
+    runs: { type: 'string', default: '5' },
+    json: { type: 'boolean', default: false }
+  }
+})
+const threadCounts = values.threads.split(',').map(Number)
+
+const reader = await compileReader()
+const workers = Array.from({ length: maximum(threadCounts) }, () => new Worker(new URL('./roofline-worker.ts', import.meta.url), {
+  workerData: { reader, readBytes: READ_BYTES } satisfies WorkerInit
+}))
+
+/**
+ * Reads memory as one ascending stream, as the kernels do, and for comparison as
+ * four that lie apart. Several registers, because one would wait for its own
+ * last operation.
+ */
+async function compileReader (): Promise<Uint8Array> {
+  const loop = (name: string, stride: string, end: string, step: number) => `export function ${name} (from: usize, to: usize): i32 {
+    let a = i32x4.splat(0), b = a, c = a, d = a
+    const stride: usize = ${stride}
+    for (let p = from; p < ${end}; p += ${step}) {
+      a = v128.xor(a, v128.load(p)); b = v128.xor(b, v128.load(p + stride))
+      c = v128.xor(c, v128.load(p + 2 * stride)); d = v128.xor(d, v128.load(p + 3 * stride))
+    }
+    return i32x4.extract_lane(v128.xor(v128.xor(a, b), v128.xor(c, d)), 0)
+  }`
+  const source = `${loop('read', '16', 'to', 64)}\n${loop('readApart', '(to - from) / 4', 'from + (to - from) / 4', 16)}`
+  const { error, binary, stderr } = await asc.compileString(source, {
+    optimizeLevel: 3, runtime: 'stub', importMemory: true, sharedMemory: true, initialMemory: 1, maximumMemory: 65_536, enable: ['simd', 'threads']
+  })
+  if (error !== null || binary === null) throw new Error(`the reader does not compile: ${stderr.toString()}`)
+  return binary
+}
+
+/** Times a second that `threads` threads together do some work, in the best of some looks. */
+async function rateOf (work: Job['work'], threads: number): Promise<number> {
+  const rates: number[] = []
+  // the first look compiles and touches memory
+  for (let window = 0; window <= WINDOWS; window++) {
+    const begin = Date.now() + 5
+    const results = await Promise.all(workers.slice(0, threads).map(async worker => {
+      const answer = once(worker, 'message')
+      worker.postMessage({ work, begin, end: begin + WINDOW_MILLISECONDS } satisfies Job)
+      return (await answer)[0] as JobResult
+    }))
+    if (window > 0) rates.push(results.reduce((sum, { count, milliseconds }) => sum + count * 1000 / milliseconds, 0))
+  }
+  return maximum(rates)
+}
+
+async function peakOf (format: typeof FORMATS[number], tokens: number, threads: number): Promise<Peak> {
+  let best: Peak | undefined
+  for (const variant of availableVariants()) {
+    const work: ProductWork = { kind: 'product', type: format.type, variant, rows: ROWS, columns: COLUMNS, tokens }
+    const rate = await rateOf(work, threads) * ROWS * COLUMNS * tokens * format.planes / 1e9
+    if (best === undefined || rate > best.rate) best = { threads, format: format.name, tokens, rate, variant }
+  }
+  return best!
+}
+
+function workOf ({ architecture, unit }: ModelWeights): Work {
+  const work: Work = { fileBytes: 0, layoutBytes: 0, layers: new Map(), head: new Map() }
+  const headUnit = architecture.layerCount + 1
+  const take = (source: TensorSource, counts: Map<string, number>) => {
+    work.fileBytes += source.byteLength
+    if (source.shape.length === 1) {
+      work.layoutBytes += source.shape[0] * 4
+      return
+    }
+    const { kind, rows, columns } = layOutMatrix(source, bytes => {
+      work.layoutBytes += bytes
+      return 0
+    })
+    const format = FORMATS.find(({ type }) => layOutMatrix({ ...source, type }, () => 0).kind === kind)!
+    counts.set(format.name, (counts.get(format.name) ?? 0) + rows * columns * format.planes)
+  }
+  // of the embedding one row is read: nothing
+  for (let index = 1; index <= headUnit; index++) {
+    for (const source of Object.values(unit(index).tensors)) take(source, index === headUnit ? work.head : work.layers)
+  }
+  return work
+}
+
+/** Seconds that multiply-adds take at the peaks. */
+function secondsAt (peaks: Peak[], threads: number, tokens: number, ...counts: Array<Map<string, number>>): number {
+  let seconds = 0
+  for (const [format, count] of counts.flatMap(map => [...map])) {
+    seconds += count / 1e9 / peaks.find(peak => peak.threads === threads && peak.tokens === tokens && peak.format === format)!.rate
+  }
+  return seconds
+}
+
+/** Seconds for each token of `count` steps of `rows` tokens for each session: the median of the runs, after one that warms up. */
+async function measure (engine: Engine, sessions: number, count: number, rows: number): Promise<number> {
+  const { vocabularySize } = engine.architecture
+  const times: number[] = []
+  for (let run = 0; run <= runs; run++) {
+    const open = Array.from({ length: sessions }, () => engine.openSession({ capacity: count * rows }))
+    const started = performance.now()
+    for (let position = 0; position < count * rows; position += rows) {
+      await engine.run(open.map(session => ({
+        session, position, tokens: tokensAt(position, rows, vocabularySize), outputs: [{ row: rows - 1, output: { kind: 'top' as const, count: 1 } }]
+      })))
+    }
+    if (run > 0) times.push((performance.now() - started) / 1000 / (count * rows * sessions))
+    for (const session of open) engine.closeSession(session)
+  }
+  return median(times)
+}
+
+const weights = values.model === undefined ? undefined : openWeights(values.model)
+const work = weights && workOf(weights)
+/** those of the model, or all */
+const formats = work === undefined ? FORMATS : FORMATS.filter(({ name }) => work.layers.has(name) || work.head.has(name))
+/** 10⁹ bytes a second */
+const bandwidths: Array<{ threads: number, rate: number, apart: number }> = []
+const peaks: Peak[] = []
+for (const threads of threadCounts) {
+  bandwidths.push({
+    threads,
+    rate: await rateOf({ kind: 'read', streams: 1 }, threads) * READ_BYTES / 1e9,
+    apart: await rateOf({ kind: 'read', streams: 4 }, threads) * READ_BYTES / 1e9
+  })
+  for (const format of formats) {
+    for (const tokens of TOKENS) peaks.push(await peakOf(format, tokens, threads))
+  }
+}
+await Promise.all(workers.map(async worker => await worker.terminate()))
+
+/** Share of the roofline; `roof` in tokens per second. */
+interface Share {
+  threads: number
+  measurement: string
+  tokensPerSecond: number
+  roof: number
+  boundBy: 'bandwidth' | 'kernels'
+  share: number
+}
+
+const runs = Number(values.runs)
+const count = Number(values.decode)
+const shares: Share[] = []
+if (weights !== undefined && work !== undefined) {
+  const { architecture, unit } = weights
+  for (const threads of threadCounts) {
+    const range = { from: 0, to: architecture.layerCount + 2 }
+    const engine = await createEngine({ architecture, unit, range, threads, keyValuePositions: 8 * 1024 * Math.ceil(Math.max(count, PREFILL) / 1024) })
+    const { rate, apart } = bandwidths.find(entry => entry.threads === threads)!
+    const bandwidth = Math.max(rate, apart)
+    const bytesTime = work.fileBytes / 1e9 / bandwidth
+    const note = (measurement: string, seconds: number, byBandwidth: number, byKernels: number) => {
+      const roof = Math.max(byBandwidth, byKernels)
+      shares.push({ threads, measurement, tokensPerSecond: 1 / seconds, roof: 1 / roof, boundBy: byKernels > byBandwidth ? 'kernels' : 'bandwidth', share: roof / seconds })
+    }
+    note('decode', await measure(engine, 1, count, 1), bytesTime, secondsAt(peaks, threads, 1, work.layers, work.head))
+    note('decode, 8 sessions', await measure(engine, 8, count, 1), bytesTime / 8, secondsAt(peaks, threads, 8, work.layers, work.head))
+    // only the last row of a prompt has a head
+    note(`prefill ${PREFILL}`, await measure(engine, 1, 1, PREFILL), bytesTime / PREFILL, secondsAt(peaks, threads, 64, work.layers) + secondsAt(peaks, threads, 1, work.head) / PREFILL)
+    await engine.stop()
+  }
+}
+
+const machine = describeMachine()
+if (values.json) {
+  const counts = work && { ...work, layers: Object.fromEntries(work.layers), head: Object.fromEntries(work.head) }
+  console.log(JSON.stringify({ machine, bandwidths, peaks, model: values.model === undefined ? null : basename(values.model), work: counts ?? null, shares }))
+} else {
+  const lines = [...machineLines(machine), '', 'Read bandwidth, GB/s', '', ...tableLines([
+    ['threads', 'one stream a thread', 'four'], ...bandwidths.map(({ threads, rate, apart }) => [String(threads), rate.toFixed(1), apart.toFixed(1)])
+  ]), '', 'Peaks of the kernels in cache, 10⁹ multiply-adds of 4 by 8 bits a second (an 8-bit weight is two)', '', ...tableLines([
+    ['threads', 'weights', ...TOKENS.map(tokens => `${tokens} token${tokens === 1 ? '' : 's'}`)],
+    ...threadCounts.flatMap(threads => formats.map(({ name }) => [
+      String(threads), name, ...TOKENS.map(tokens => {
+        const peak = peaks.find(peak => peak.threads === threads && peak.format === name && peak.tokens === tokens)!
+        return `${peak.rate.toFixed(1)} (${peak.variant})`
+      })
+    ]))
+  ])]
+  if (work !== undefined) {
+    const total = (counts: Map<string, number>) => ([...counts].map(([format, value]) => `${(value / 1e6).toFixed(1)} M of ${format}`).join(', '))
+    lines.push('', `${basename(values.model!)}, a token: ${(work.fileBytes / 1e6).toFixed(1)} MB in the file, ${(work.layoutBytes / 1e6).toFixed(1)} MB as the kernels read it; ` +
+      `multiply-adds: layers ${total(work.layers)}; head ${total(work.head)}`, '', ...tableLines([
+      ['threads', 'measurement', 'tokens/s', 'roofline', 'bound by', 'share'],
+      ...shares.map(({ threads, measurement, tokensPerSecond, roof, boundBy, share }) => [
+        String(threads), measurement, tokensPerSecond.toFixed(1), roof.toFixed(1), boundBy, `${(share * 100).toFixed(0)} %`
+      ])
+    ]))
+  }
+  console.log(lines.join('\n'))
+}
