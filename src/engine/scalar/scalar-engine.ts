@@ -1,0 +1,170 @@
+import type { Architecture, UnitName, UnitRange } from '../../model/index.ts'
+import { checkBatch } from '../batch.ts'
+import { EngineStoppedError, NotFiniteError } from '../errors.ts'
+import type { CheckedItem } from '../batch.ts'
+import type { AbortOptions, BatchItem, BatchResult, Engine, EngineInit, RowOutput, RowResult } from '../types.ts'
+import { bestLogits } from './best-logits.ts'
+import { Sessions } from './sessions.ts'
+
+/** What differs between the reference engine and the oracle: how numbers are made. */
+export interface Arithmetic<Cache> {
+  /** an empty KV cache of one layer of one session */
+  createCache (): Cache
+  /** rows × hiddenSize */
+  embed (ids: Uint32Array): Float32Array
+  /** runs a layer on `rows` rows, the first at `position`, in place; keys and values go into the cache */
+  layer (index: number, hidden: Float32Array, rows: number, position: number, cache: Cache): void
+  /** rows × vocabularySize, of rows × hiddenSize */
+  logits (hidden: Float32Array, rows: number): Float32Array
+  logSumExp (logits: Float32Array): number
+}
+
+/** The event loop gets a turn at least this often between units, so that an abort is seen. */
+const YIELD_MILLISECONDS = 20
+
+/** Rows of logits that are held at once. */
+const HEAD_ROWS = 32
+
+/** Runs units one after another on the calling thread: clear before fast, for tests and comparisons. */
+export class ScalarEngine<Cache> implements Engine {
+  readonly architecture: Architecture
+  readonly range: UnitRange
+  #arithmetic: Arithmetic<Cache>
+  #sessions: Sessions<Map<number, Cache>>
+  #queue: Promise<unknown> = Promise.resolve()
+  #stopped = false
+  #lastYield = 0
+
+  constructor (init: EngineInit, arithmetic: Arithmetic<Cache>) {
+    this.architecture = init.architecture
+    this.range = init.range
+    this.#arithmetic = arithmetic
+    const { contextLength } = init.architecture
+    this.#sessions = new Sessions(init.keyValuePositions ?? contextLength * 4, contextLength, () => new Map())
+  }
+
+  get freePositions (): number { return this.#sessions.free }
+
+  openSession (options: { capacity?: number } = {}): number {
+    if (this.#stopped) throw new EngineStoppedError()
+    return this.#sessions.open(options.capacity)
+  }
+
+  sessionLength (session: number): number { return this.#sessions.get(session).length }
+  truncate (session: number, length: number): void { this.#sessions.truncate(session, length) }
+  closeSession (session: number): void { this.#sessions.close(session) }
+
+  run (batch: BatchItem[], options: AbortOptions = {}): Promise<BatchResult[]> {
+    const result = this.#queue.then(() => this.#run(batch, options.signal))
+    this.#queue = result.catch(() => {})
+    return result
+  }
+
+  async stop (): Promise<void> {
+    this.#stopped = true
+    await this.#queue
+    this.#sessions.clear()
+  }
+
+  get #hasHead (): boolean { return this.range.to === this.architecture.layerCount + 2 }
+
+  async #run (batch: BatchItem[], signal?: AbortSignal): Promise<BatchResult[]> {
+    if (this.#stopped) throw new EngineStoppedError()
+    signal?.throwIfAborted()
+    const checked = this.#check(batch)
+    const before = new Map(batch.map(item => [item.session, this.#sessions.get(item.session).length]))
+    try {
+      const results = []
+      for (const item of checked) results.push(await this.#runItem(item, signal))
+      return results
+    } catch (error) {
+      // rows that the batch dropped or wrote anew are gone, what was before them is kept
+      for (const item of batch) {
+        const kept = Math.min(before.get(item.session)!, item.position)
+        before.set(item.session, kept)
+        this.#sessions.resize(item.session, kept)
+      }
+      throw error
+    }
+  }
+
+  #check (batch: BatchItem[]): CheckedItem[] {
+    const { architecture, range } = this
+    const lengthOf = (session: number) => this.#sessions.get(session).length
+    const checked = checkBatch(batch, { architecture, range, contextLength: architecture.contextLength, lengthOf })
+    this.#sessions.checkBudget(checked)
+    return checked
+  }
+
+  async #runItem ({ item, rows }: CheckedItem, signal?: AbortSignal): Promise<BatchResult> {
+    const started = performance.now()
+    const { hiddenSize, layerCount } = this.architecture
+    const session = this.#sessions.get(item.session)
+    let hidden: Float32Array
+    if (this.range.from === 0) {
+      hidden = this.#arithmetic.embed(item.tokens!)
+      checkFinite('embed', hidden, hiddenSize, item.position)
+    } else {
+      hidden = item.hidden!.slice()
+    }
+    for (let unit = Math.max(this.range.from, 1); unit < Math.min(this.range.to, layerCount + 1); unit++) {
+      await this.#yield(signal)
+      const layer = unit - 1
+      let cache = session.state.get(layer)
+      if (cache === undefined) session.state.set(layer, cache = this.#arithmetic.createCache())
+      this.#arithmetic.layer(layer, hidden, rows, item.position, cache)
+      checkFinite(`layer ${layer}`, hidden, hiddenSize, item.position)
+    }
+    const result: BatchResult = { session: item.session, milliseconds: 0 }
+    if (this.#hasHead) {
+      result.rows = await this.#head(hidden, item, signal)
+    } else {
+      result.hidden = hidden
+    }
+    this.#sessions.resize(item.session, item.position + rows)
+    result.milliseconds = performance.now() - started
+    return result
+  }
+
+  async #head (hidden: Float32Array, item: BatchItem, signal?: AbortSignal): Promise<RowResult[]> {
+    const { hiddenSize, vocabularySize } = this.architecture
+    const wanted = item.outputs ?? []
+    const results: RowResult[] = []
+    for (let from = 0; from < wanted.length; from += HEAD_ROWS) {
+      await this.#yield(signal)
+      const group = wanted.slice(from, from + HEAD_ROWS)
+      const inputs = new Float32Array(group.length * hiddenSize)
+      group.forEach(({ row }, i) => inputs.set(hidden.subarray(row * hiddenSize, (row + 1) * hiddenSize), i * hiddenSize))
+      const logits = this.#arithmetic.logits(inputs, group.length)
+      group.forEach(({ row, output }, i) => {
+        const own = logits.slice(i * vocabularySize, (i + 1) * vocabularySize)
+        checkFinite('head', own, vocabularySize, item.position + row)
+        results.push(this.#output(row, own, output))
+      })
+    }
+    return results
+  }
+
+  #output (row: number, logits: Float32Array, output: RowOutput): RowResult {
+    if (output.kind === 'logits') return { row, logits }
+    const ids = output.kind === 'top' ? bestLogits(logits, output.count) : Uint32Array.from(output.ids)
+    const result: RowResult = { row, ids, values: Float32Array.from(ids, id => logits[id]), logSumExp: this.#arithmetic.logSumExp(logits) }
+    if (output.kind === 'score') result.argmax = bestLogits(logits, 1)[0]
+    return result
+  }
+
+  async #yield (signal?: AbortSignal): Promise<void> {
+    if (performance.now() - this.#lastYield > YIELD_MILLISECONDS) {
+      await new Promise<void>(resolve => setImmediate(resolve))
+      this.#lastYield = performance.now()
+    }
+    signal?.throwIfAborted()
+  }
+}
+
+/** @throws NotFiniteError for the first row that holds NaN or an infinity */
+function checkFinite (unit: UnitName, values: Float32Array, columns: number, position: number): void {
+  for (let i = 0; i < values.length; i++) {
+    if (!Number.isFinite(values[i])) throw new NotFiniteError(unit, position + Math.floor(i / columns))
+  }
+}

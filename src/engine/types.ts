@@ -1,0 +1,97 @@
+import type { Architecture, UnitRange, UnitSource } from '../model/index.ts'
+
+/**
+ * What a row of a step is to give back when the engine hosts the head.
+ * `top` with `count` n gives the n best logits, best first, equal logits by
+ * lowest id, and the log-sum-exp over all logits; `argmax` is `top` with 1.
+ * `score` gives the logits of the given ids, in the given order, the
+ * log-sum-exp over all logits and the argmax: what perplexity and the check of
+ * a draft need, without sending a whole vocabulary.
+ */
+export type RowOutput =
+  | { kind: 'top', count: number }
+  | { kind: 'logits' }
+  | { kind: 'score', ids: number[] }
+
+/** Rows of one session in a batch. Give `tokens` where the range starts at `embed`, `hidden` otherwise. */
+export interface BatchItem {
+  /** an id from `openSession` */
+  session: number
+  /** position of the first row; rows from here on that the session already holds are dropped first */
+  position: number
+  tokens?: Uint32Array
+  /** rows × hiddenSize float32, row-major */
+  hidden?: Float32Array
+  /** rows that want an output, ascending; only meaningful where the range includes `head` */
+  outputs?: Array<{ row: number, output: RowOutput }>
+}
+
+export interface RowResult {
+  row: number
+  /** `top`: ids, best first; `score`: the ids asked for, in the order asked */
+  ids?: Uint32Array
+  /** logits of `ids` */
+  values?: Float32Array
+  /** natural log of the sum of exp over all logits at temperature 1; `top` and `score` */
+  logSumExp?: number
+  /** id of the highest logit, the lowest id where several are equal; `score` */
+  argmax?: number
+  /** all logits, for output kind `logits` */
+  logits?: Float32Array
+}
+
+export interface BatchResult {
+  session: number
+  /** rows × hiddenSize; present where the range does not include `head`; the caller owns the memory */
+  hidden?: Float32Array
+  rows?: RowResult[]
+  /** milliseconds of computation for this item */
+  milliseconds: number
+}
+
+export interface AbortOptions {
+  signal?: AbortSignal
+}
+
+/** Runs a contiguous range of units. All implementations give the same interface. */
+export interface Engine {
+  readonly architecture: Architecture
+  readonly range: UnitRange
+  /** kernels that it runs, where there is a choice; for reports */
+  readonly variant?: EngineInit['variant']
+  /** KV positions that fit into the budget, over all sessions */
+  readonly freePositions: number
+  /** a new empty session; throws SessionLimitError or KeyValueBudgetError */
+  openSession (options?: { capacity?: number }): number
+  /** number of positions a session holds */
+  sessionLength (session: number): number
+  /** forgets all positions from `length` on */
+  truncate (session: number, length: number): void
+  closeSession (session: number): void
+  /**
+   * Computes a batch of (session, rows). Result bits do not depend on how rows
+   * are grouped into items and batches. Throws NotFiniteError naming unit and
+   * position, ContextLengthError, KeyValueBudgetError, InvalidBatchError,
+   * UnknownSessionError. After an abort or error of one item all sessions of
+   * the batch hold what they had before the call, less the positions that an
+   * item of theirs dropped or wrote anew.
+   */
+  run (batch: BatchItem[], options?: AbortOptions): Promise<BatchResult[]>
+  stop (): Promise<void>
+}
+
+export interface EngineInit {
+  architecture: Architecture
+  range: UnitRange
+  /** where the tensors of each unit of the range are, by unit number */
+  unit: (index: number) => UnitSource
+  /** compute threads (real engine only); default: number of physical cores */
+  threads?: number
+  /** kernel variant; default: the fastest by a short measurement */
+  variant?: 'relaxed-i32' | 'relaxed-i16' | 'plain'
+  /** positions of KV cache over all sessions; default contextLength * 4 */
+  keyValuePositions?: number
+  onProgress?: (event: EngineProgress) => void
+}
+
+export type EngineProgress = { type: 'engine:load', unit: number, loaded: number, total: number }

@@ -1,0 +1,89 @@
+import { BARRIER_SPINS, PIECES_PER_THREAD, WASM_PAGE } from './constants.ts'
+import { dequantiseFor, instantiateKernels, productFor } from './kernels.ts'
+import type { ActivationLayout, ArenaLayout } from './arena-layout.ts'
+import type { KernelVariant } from './kernels.ts'
+import type { MatrixLayout } from './matrix-layout.ts'
+
+/** Reserves the memory of an arena. The system gives it page by page as it is touched. */
+export function createArenaMemory (layout: ArenaLayout): WebAssembly.Memory {
+  const pages = Math.ceil(layout.totalBytes / WASM_PAGE)
+  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+}
+
+/** One thread's view of an arena: its memory, its kernels, and the thread's share of the work. */
+export class Arena {
+  readonly layout: ArenaLayout
+  readonly memory: WebAssembly.Memory
+  readonly kernels: ReturnType<typeof instantiateKernels>
+  readonly floats: Float32Array
+  readonly words: Uint32Array
+  readonly thread: number
+  readonly threads: number
+  variant: KernelVariant
+  readonly #counters: Int32Array
+  #nextCounter = 0
+
+  constructor (layout: ArenaLayout, memory: WebAssembly.Memory, module: WebAssembly.Module, variant: KernelVariant, thread: number, threads: number) {
+    this.layout = layout
+    this.memory = memory
+    this.kernels = instantiateKernels(module, memory)
+    this.floats = new Float32Array(memory.buffer)
+    this.words = new Uint32Array(memory.buffer)
+    this.#counters = new Int32Array(memory.buffer)
+    this.variant = variant
+    this.thread = thread
+    this.threads = threads
+  }
+
+  /** Waits until all threads are here. */
+  barrier (): void {
+    this.kernels.barrier(this.layout.barrier, this.threads, BARRIER_SPINS)
+  }
+
+  /** This thread's part of `count` things. */
+  share (count: number): { from: number, to: number } {
+    return { from: Math.floor(count * this.thread / this.threads), to: Math.floor(count * (this.thread + 1) / this.threads) }
+  }
+
+  /** Has to be called before each step: all threads count products from here. */
+  beginStep (): void {
+    this.#nextCounter = this.layout.counters / 4
+  }
+
+  /**
+   * Shares `count` things among the threads, in pieces of whole units of
+   * `grain`, each taken by the thread that comes first. Every thread has to
+   * call this the same number of times in a step.
+   */
+  forEachPiece (count: number, grain: number, work: (from: number, to: number) => void): void {
+    const counter = this.#nextCounter++
+    const piece = Math.ceil(count / (grain * this.threads * PIECES_PER_THREAD)) * grain
+    if (this.threads === 1) {
+      work(0, count)
+      return
+    }
+    for (;;) {
+      const from = Atomics.add(this.#counters, counter, 1) * piece
+      if (from >= count) return
+      work(from, Math.min(count, from + piece))
+    }
+  }
+
+  /** Output rows [from, to) of a matrix product for `tokens` tokens; `y` is [token][paddedRows]. */
+  product (matrix: MatrixLayout, x: ActivationLayout, y: number, from: number, to: number, tokens: number): void {
+    productFor(this.kernels, matrix.kind, this.variant)(
+      matrix.offset, x.codes, x.scales, x.sums, x.scaled, y, from, to, matrix.blocks, tokens, matrix.paddedRows, matrix.zeroShift)
+  }
+
+  /** Quantises `count` floats that begin a row, or part of a row at `column`. */
+  quantise (x: number, to: ActivationLayout, row: number, columns: number, column = 0, count = columns): void {
+    const at = row * columns + column
+    const block = at / 32 * 4
+    this.kernels.quantise(x, to.codes + at, to.scales + block, to.sums + block, to.scaled + block, count / 32)
+  }
+
+  /** Dequantises a row of a matrix. */
+  dequantiseRow (matrix: MatrixLayout, row: number, y: number): void {
+    dequantiseFor(this.kernels, matrix.kind)(matrix.offset, y, row, matrix.blocks, matrix.zeroShift)
+  }
+}

@@ -1,0 +1,60 @@
+/** Rows computed in one pass over the weights. More rows share unpacked weights better, but need more scratch memory. */
+export const MAX_ROWS = 64
+
+/** Rows of logits kept at once: a row of a large vocabulary is 600 kB. */
+export const LOGIT_ROWS = 8
+
+/** Positions in a tile of the KV cache; part of profile exact-1. */
+export const TILE = 32
+
+/**
+ * Tiles in a page, the unit in which the KV cache is given to sessions. Runs of tiles are read twice as fast as tiles
+ * that lie apart; but a session takes at least a page.
+ */
+export const PAGE_TILES = 8
+
+/**
+ * Pieces for each thread into which a product is cut. Threads take the next piece when they are done with one, so that
+ * a core that is slow or has other work holds up the others by a piece at most.
+ */
+export const PIECES_PER_THREAD = 4
+
+/** Counters of pieces that a unit takes in a step at most: one for each product. A head takes one for each group of rows. */
+export const COUNTERS_PER_UNIT = 8
+
+/** Bytes of weights in one arena: the rest of the 4 GiB of a WebAssembly memory is left to the KV cache and scratch. */
+export const ARENA_WEIGHT_BYTES = 2.5 * 2 ** 30
+
+/** A WebAssembly memory of wasm32 ends here. */
+export const ARENA_MAXIMUM_BYTES = 2 ** 32
+
+/** Bytes of a page of WebAssembly memory. */
+export const WASM_PAGE = 65_536
+
+/** Largest alignment that a kernel wants, and a cache line: neighbours in memory are written by different threads. */
+export const ALIGNMENT = 64
+
+/** Sessions with their own page table at the same time. A table is four bytes for 32 positions. */
+export const MAX_SESSIONS = 256
+
+/** KV budget where none is given: this many contexts of full length. Memory is touched only when used. */
+export const DEFAULT_CONTEXTS = 4
+
+/**
+ * Turns of a spinning barrier before it sleeps: about a tenth of a millisecond. Waking a thread costs as much as a
+ * layer: with 4,000 turns threads slept in the middle of steps (decode of SmolLM2 with 2 threads 60 tokens/s, with
+ * 40,000 150, with 200,000 165); with 400,000 they held up other processes on the same cores (20 beside other work).
+ */
+export const BARRIER_SPINS = 100_000
+
+/** Rows of a matrix converted at a time while loading. */
+export const LOAD_ROWS = 256
+
+/** Kernel variants are raced for this long after the same time of warm-up; the first calls run baseline code. */
+export const RACE_MILLISECONDS = 12
+
+/**
+ * Attention items (a row and a KV head) for each thread below which threads share items instead of taking whole ones:
+ * 3 KV heads on 2 threads would leave one of them idle for a third of the time.
+ */
+export const ITEMS_PER_THREAD = 4

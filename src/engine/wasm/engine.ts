@@ -1,0 +1,207 @@
+import { availableParallelism } from 'node:os'
+import { unitName } from '../unit-name.ts'
+import { checkBatch } from '../batch.ts'
+import { EngineStoppedError, NotFiniteError } from '../errors.ts'
+import { createArenaMemory } from './arena.ts'
+import { layOutArenas } from './arena-layout.ts'
+import { ARENA_WEIGHT_BYTES, DEFAULT_CONTEXTS, MAX_ROWS } from './constants.ts'
+import { KeyValueCache } from './key-value-cache.ts'
+import { availableVariants, compileKernels } from './kernels.ts'
+import { cutPasses } from './passes.ts'
+import { ThreadPool } from './thread-pool.ts'
+import type { Architecture, UnitRange, UnitSource } from '../../model/index.ts'
+import type { AbortOptions, BatchItem, BatchResult, Engine, EngineInit, RowResult } from '../types.ts'
+import type { ArenaLayout } from './arena-layout.ts'
+import type { KernelVariant } from './kernels.ts'
+import type { Segment } from './passes.ts'
+import type { Step } from './step.ts'
+
+/** What tests may set besides. */
+export interface WasmEngineInit extends EngineInit {
+  /** compiled kernels in place of the shipped ones */
+  kernels?: Uint8Array
+  /** most bytes of weights in one memory */
+  arenaBytes?: number
+}
+
+/** Loads a range of units into shared memory and starts the threads that run them. */
+export async function createWasmEngine (init: WasmEngineInit, options: AbortOptions = {}): Promise<Engine> {
+  const engine = new WasmEngine(init)
+  try {
+    await engine.load(init, options)
+  } catch (error) {
+    await engine.stop()
+    throw error
+  }
+  return engine
+}
+
+class WasmEngine implements Engine {
+  readonly architecture: Architecture
+  readonly range: UnitRange
+  variant: KernelVariant
+  readonly #arenas: Array<{ layout: ArenaLayout, memory: WebAssembly.Memory }>
+  readonly #pool: ThreadPool
+  readonly #cache: KeyValueCache
+  /** the end of the queue of batches */
+  #last: Promise<unknown> = Promise.resolve()
+  #stopped = false
+
+  constructor (init: WasmEngineInit) {
+    const { architecture, range } = init
+    const threads = init.threads ?? availableParallelism()
+    const contextLength = architecture.contextLength
+    this.architecture = architecture
+    this.range = range
+    const layouts = layOutArenas({
+      architecture,
+      range,
+      unit: init.unit,
+      threads,
+      contextLength,
+      keyValuePositions: init.keyValuePositions ?? contextLength * DEFAULT_CONTEXTS,
+      arenaBytes: init.arenaBytes ?? ARENA_WEIGHT_BYTES
+    })
+    const variant = this.variant = init.variant ?? availableVariants()[0]
+    this.#arenas = layouts.map(layout => ({ layout, memory: createArenaMemory(layout) }))
+    this.#cache = new KeyValueCache(this.#arenas)
+    this.#pool = new ThreadPool({ architecture, arenas: this.#arenas, module: compileKernels(variant, init.kernels), variant, threads })
+  }
+
+  /** Loads all units, threads in parallel, then picks the kernels. */
+  async load (init: EngineInit, options: AbortOptions): Promise<void> {
+    const queue = this.#arenas.flatMap(({ layout }, arena) => layout.units.map(({ unit }) => ({ arena, unit })))
+    const total = queue.length
+    let loaded = 0
+    await Promise.all(Array.from({ length: this.#pool.threads }, async (_, thread) => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        options.signal?.throwIfAborted()
+        const source: UnitSource = init.unit(next.unit)
+        await this.#pool.ask(thread, { type: 'load', ...next, source })
+        init.onProgress?.({ type: 'engine:load', unit: next.unit, loaded: ++loaded, total })
+      }
+    }))
+    if (init.variant === undefined) {
+      const { variant } = await this.#pool.ask(0, { type: 'race' })
+      await this.#pool.askAll({ type: 'variant', variant: variant! })
+      this.variant = variant!
+    }
+  }
+
+  get freePositions (): number {
+    return this.#cache.freePositions
+  }
+
+  openSession (options: { capacity?: number } = {}): number {
+    if (this.#stopped) throw new EngineStoppedError()
+    return this.#cache.open(options.capacity)
+  }
+
+  sessionLength (session: number): number {
+    return this.#cache.length(session)
+  }
+
+  truncate (session: number, length: number): void {
+    this.#cache.commit(session, Math.min(length, this.#cache.length(session)))
+  }
+
+  closeSession (session: number): void {
+    this.#cache.close(session)
+  }
+
+  async run (batch: BatchItem[], options: AbortOptions = {}): Promise<BatchResult[]> {
+    const turn = this.#last.then(async () => await this.#runBatch(batch, options))
+    this.#last = turn.catch(() => {})
+    return await turn
+  }
+
+  async stop (): Promise<void> {
+    this.#stopped = true
+    await this.#pool.stop()
+  }
+
+  /** All items are checked, and their pages reserved, before the first pass; passes take rows of all sessions together. */
+  async #runBatch (batch: BatchItem[], { signal }: AbortOptions): Promise<BatchResult[]> {
+    if (this.#stopped) throw new EngineStoppedError()
+    signal?.throwIfAborted()
+    const { architecture, range } = this
+    const lengthOf = (session: number) => this.#cache.length(session)
+    const checked = checkBatch(batch, { architecture, range, contextLength: architecture.contextLength, lengthOf })
+    const kept = new Map(batch.map(({ session }) => [session, lengthOf(session)]))
+    const hasHead = range.to === architecture.layerCount + 2
+    const results = checked.map(({ item, rows }): BatchResult => ({
+      session: item.session, milliseconds: 0, ...(hasHead ? { rows: [] } : { hidden: new Float32Array(rows * architecture.hiddenSize) })
+    }))
+    try {
+      for (const { item, end } of checked) this.#cache.reserve(item.session, end)
+      for (const pass of cutPasses(checked, MAX_ROWS)) {
+        signal?.throwIfAborted()
+        await this.#runPass(pass, results)
+      }
+      for (const { item, end } of checked) this.#cache.commit(item.session, end)
+      return results
+    } catch (error) {
+      // rows that the batch dropped or wrote anew are gone, what was before them is kept
+      for (const { session, position } of batch) kept.set(session, Math.min(kept.get(session)!, position))
+      for (const [session, length] of kept) this.#cache.commit(session, length)
+      throw error
+    }
+  }
+
+  async #runPass (pass: Segment[], results: BatchResult[]): Promise<void> {
+    const step: Step = { rows: 0, positions: [], tables: [], outputs: [] }
+    for (const { item, from, count } of pass) {
+      this.#writeInput(item, from, count, step.rows)
+      const table = this.#cache.table(item.session)
+      for (const { row, output } of item.outputs ?? []) {
+        if (row >= from && row < from + count) step.outputs.push({ row: step.rows + row - from, output })
+      }
+      for (let row = 0; row < count; row++) {
+        step.positions.push(item.position + from + row)
+        step.tables.push(table)
+      }
+      step.rows += count
+    }
+    const { rows, milliseconds } = await this.#runStep(step)
+    let first = 0
+    let next = 0
+    for (const { index, from, count } of pass) {
+      const result = results[index]
+      // rows of one pass cost the same, whoever they belong to
+      result.milliseconds += milliseconds * count / step.rows
+      if (result.hidden !== undefined) this.#readHidden(result.hidden, from, count, first)
+      for (; next < rows.length && rows[next].row < first + count; next++) {
+        result.rows?.push({ ...rows[next], row: rows[next].row - first + from })
+      }
+      first += count
+    }
+  }
+
+  async #runStep (step: Step): Promise<{ rows: RowResult[], milliseconds: number }> {
+    for (const { layout: { counters, counterCount }, memory } of this.#arenas) new Int32Array(memory.buffer, counters, counterCount).fill(0)
+    const results = (await this.#pool.askAll({ type: 'step', step })).map(reply => reply.result!)
+    const failures = results.flatMap(result => result.notFinite ?? []).sort((a, b) => a.row - b.row || a.unit - b.unit)
+    if (failures.length > 0) throw new NotFiniteError(unitName(failures[0].unit, this.architecture), step.positions[failures[0].row])
+    return {
+      rows: results.flatMap(result => result.rows).sort((a, b) => a.row - b.row),
+      milliseconds: Math.max(...results.map(result => result.milliseconds))
+    }
+  }
+
+  #writeInput (item: BatchItem, from: number, count: number, row: number): void {
+    const { layout: { scratch }, memory } = this.#arenas[0]
+    if (this.range.from === 0) {
+      new Uint32Array(memory.buffer, scratch.tokens + row * 4, count).set(item.tokens!.subarray(from, from + count))
+    } else {
+      const { hiddenSize } = this.architecture
+      const target = new Float32Array(memory.buffer, scratch.hidden + row * hiddenSize * 4, count * hiddenSize)
+      target.set(item.hidden!.subarray(from * hiddenSize, (from + count) * hiddenSize))
+    }
+  }
+
+  #readHidden (hidden: Float32Array, from: number, count: number, row: number): void {
+    const { layout: { scratch }, memory } = this.#arenas[this.#arenas.length - 1]
+    const { hiddenSize } = this.architecture
+    hidden.set(new Float32Array(memory.buffer, scratch.hidden + row * hiddenSize * 4, count * hiddenSize), from * hiddenSize)
+  }
+}

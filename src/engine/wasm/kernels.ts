@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs'
+import type { EngineInit } from '../types.ts'
+import type { ProductKind } from './matrix-layout.ts'
+
+export type KernelVariant = NonNullable<EngineInit['variant']>
+
+type Product = (w: number, a: number, at: number, sum: number, scaled: number, y: number, from: number, to: number, blocks: number, tokens: number, rows: number, zeroShift: number) => void
+type Dequantise = (w: number, y: number, row: number, blocks: number, zeroShift: number) => void
+
+/** Exports of the compiled kernels; see src/engine/kernels for what each does. */
+export interface Kernels {
+  rmsNorm (x: number, w: number, y: number, n: number, eps: number): void
+  quantise (x: number, codes: number, scales: number, sums: number, scaled: number, blocks: number): void
+  rotate (x: number, cos: number, sin: number, heads: number, headSize: number): void
+  swiGlu (gate: number, up: number, n: number): void
+  addInto (h: number, y: number, n: number): void
+  isFinite (x: number, n: number): number
+  expSum (x: number, n: number, max: number): number
+  storeKeyValue (k: number, v: number, keys: number, values: number, slot: number, headSize: number, block: number): void
+  prepareQueries (q: number, heads: number, headSize: number, block: number, scale: number, queries: number): void
+  scoreTiles (queries: number, heads: number, table: number, offset: number, fromTile: number, toTile: number, first: number, position: number, headSize: number, block: number, scores: number, scoreBytes: number): void
+  exponentials (queries: number, head: number, headSize: number, firstTile: number, lastTile: number, scores: number, scoreBytes: number): void
+  combineValues (queries: number, heads: number, table: number, offset: number, first: number, position: number, headSize: number, block: number, from: number, to: number, scores: number, scoreBytes: number, scratch: number, out: number): void
+  barrier (at: number, threads: number, spins: number): void
+}
+
+/** A module with relaxed SIMD in one function: `i32x4.relaxed_dot_i8x16_i7x16_add_s` of three zero registers. */
+const RELAXED_PROBE = Uint8Array.of(
+  0, 97, 115, 109, 1, 0, 0, 0,
+  1, 5, 1, 96, 0, 1, 123,
+  3, 2, 1, 0,
+  10, 19, 1, 17, 0, 65, 0, 253, 15, 65, 0, 253, 15, 65, 0, 253, 15, 253, 147, 2, 11
+)
+
+/** Variants that this JavaScript engine can run, the likely fastest first. */
+export function availableVariants (): KernelVariant[] {
+  return WebAssembly.validate(RELAXED_PROBE) ? ['relaxed-i16', 'relaxed-i32', 'plain'] : ['plain']
+}
+
+/** Compiles the module that holds a variant. */
+export function compileKernels (variant: KernelVariant, bytes?: Uint8Array): WebAssembly.Module {
+  const name = variant === 'plain' ? 'plain' : 'relaxed'
+  return new WebAssembly.Module(bytes ?? readFileSync(new URL(`../../../dist/kernels/${name}.wasm`, import.meta.url)))
+}
+
+/** Kernels bound to one memory. They hold no state of their own. */
+export function instantiateKernels (module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels & Record<string, unknown> {
+  const instance = new WebAssembly.Instance(module, { env: { memory } })
+  return instance.exports as unknown as Kernels & Record<string, unknown>
+}
+
+/** The product of a kind of matrix with the variant's instructions. */
+export function productFor (kernels: Record<string, unknown>, kind: ProductKind, variant: KernelVariant): Product {
+  return kernels[kind + (variant === 'plain' ? 'plain' : variant.slice('relaxed-'.length))] as Product
+}
+
+/** Dequantises a row of a kind of matrix. */
+export function dequantiseFor (kernels: Record<string, unknown>, kind: ProductKind): Dequantise {
+  return kernels[`dequantise${kind[0].toUpperCase()}${kind.slice(1)}`] as Dequantise
+}

@@ -1,0 +1,32 @@
+import { decodeBlocks, readTensor, readTensorRows } from '../../model/tensor/index.ts'
+import { LOAD_ROWS } from './constants.ts'
+import { packRows } from './matrix-layout.ts'
+import type { TensorRole, TensorSource, UnitSource } from '../../model/index.ts'
+import type { ArenaLayout, UnitLayout } from './arena-layout.ts'
+import type { MatrixLayout } from './matrix-layout.ts'
+
+/** Reads the tensors of a unit and writes them into the memory of its arena; only the tensors it needs are read. */
+export function loadUnit (unit: UnitLayout, source: UnitSource, memory: WebAssembly.Memory): void {
+  for (const [role, layout] of Object.entries(unit.matrices) as Array<[TensorRole, MatrixLayout]>) {
+    loadMatrix(layout, source.tensors[role]!, memory.buffer)
+  }
+  const floats = new Float32Array(memory.buffer)
+  for (const [role, layout] of Object.entries(unit.vectors) as Array<[TensorRole, { offset: number }]>) {
+    floats.set(readTensor(source.tensors[role]!), layout.offset / 4)
+  }
+}
+
+function loadMatrix (layout: MatrixLayout, source: TensorSource, memory: ArrayBufferLike): void {
+  for (let row = 0; row < layout.rows; row += LOAD_ROWS) {
+    const to = Math.min(layout.rows, row + LOAD_ROWS)
+    const bytes = readTensorRows(source, row, to)
+    packRows(layout, row, decodeBlocks(source.type, bytes, to - row, layout.columns, source.name), memory)
+  }
+}
+
+/** Units whose matrices another unit of the arena already holds need not load them again: a tied head. */
+export function ownMatrices (arena: ArenaLayout, unit: UnitLayout): UnitLayout {
+  const earlier = new Set(arena.units.filter(other => other.unit < unit.unit).flatMap(other => Object.values(other.matrices).map(m => m.offset)))
+  const matrices = Object.fromEntries(Object.entries(unit.matrices).filter(([, layout]) => !earlier.has(layout.offset)))
+  return { ...unit, matrices }
+}

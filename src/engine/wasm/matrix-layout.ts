@@ -1,0 +1,88 @@
+import { weightFormat } from '../../model/tensor/index.ts'
+import { UnsupportedModelError } from '../errors.ts'
+import type { TensorSource, WeightBlocks, WeightFormat } from '../../model/index.ts'
+
+/** How a matrix lies in kernel memory (see kernels/matmul.ts). */
+export interface MatrixLayout {
+  rows: number
+  /** a multiple of 16 */
+  paddedRows: number
+  columns: number
+  blocks: number
+  kind: ProductKind
+  /** symmetric formats: logarithm of the code that stands for 0 */
+  zeroShift: number
+  /** byte offset of the first record */
+  offset: number
+}
+
+/** Names of the kernels' products: signs, and planes of 4 bits. */
+export type ProductKind = 'symmetric4' | 'affine4' | 'symmetric8' | 'affine8'
+
+interface RecordShape {
+  planes: 1 | 2
+  affine: boolean
+}
+
+const SHAPES: Readonly<Record<ProductKind, RecordShape>> = {
+  symmetric4: { planes: 1, affine: false },
+  affine4: { planes: 1, affine: true },
+  symmetric8: { planes: 2, affine: false },
+  affine8: { planes: 2, affine: true }
+}
+
+const KINDS: Readonly<Record<WeightFormat, { kind: ProductKind, zeroShift: number }>> = {
+  q4s: { kind: 'symmetric4', zeroShift: 3 },
+  q4: { kind: 'affine4', zeroShift: 0 },
+  q4k: { kind: 'affine4', zeroShift: 0 },
+  q5s: { kind: 'symmetric8', zeroShift: 4 },
+  q5: { kind: 'affine8', zeroShift: 0 },
+  q5k: { kind: 'affine8', zeroShift: 0 },
+  q8: { kind: 'symmetric8', zeroShift: 7 }
+}
+
+/** Bytes of four rows of one block. */
+function recordBytes ({ planes, affine }: RecordShape): number {
+  return 64 * planes + (affine ? 32 : 16)
+}
+
+/** Reserves room for a matrix with `reserve`, which takes bytes and gives an aligned offset. */
+export function layOutMatrix (source: TensorSource, reserve: (bytes: number) => number): MatrixLayout {
+  const [rows, columns] = source.shape
+  if (source.shape.length !== 2 || columns % 32 !== 0) {
+    throw new UnsupportedModelError(source.name ?? 'matrix', `shape ${source.shape.join(' × ')}: columns must be a multiple of 32`)
+  }
+  const { kind, zeroShift } = KINDS[weightFormat(source.type)]
+  const paddedRows = Math.ceil(rows / 16) * 16
+  const blocks = columns / 32
+  return { rows, paddedRows, columns, blocks, kind, zeroShift, offset: reserve(paddedRows / 4 * blocks * recordBytes(SHAPES[kind])) }
+}
+
+/** Writes rows [fromRow, fromRow + source.rows) of a matrix into kernel memory. */
+export function packRows (layout: MatrixLayout, fromRow: number, source: WeightBlocks, memory: ArrayBufferLike): void {
+  const { blocks, columns } = layout
+  const shape = SHAPES[layout.kind]
+  const record = recordBytes(shape)
+  const bytes = new Uint8Array(memory)
+  const floats = new Float32Array(memory)
+  const codes = source.codes
+  for (let row = 0; row < source.rows; row++) {
+    const target = fromRow + row
+    const lane = target & 3
+    let start = layout.offset + (target >> 2) * blocks * record
+    let from = row * columns
+    for (let b = 0; b < blocks; b++, start += record) {
+      for (let at = start + lane * 4, end = at + 64; at < end; at += 16, from += 8) {
+        for (let i = 0; i < 4; i++) {
+          const low = codes[from + i]
+          const high = codes[from + 4 + i]
+          bytes[at + i] = (low & 15) | (high & 15) << 4
+          if (shape.planes === 2) bytes[at + 64 + i] = low >> 4 | (high & 0xf0)
+        }
+      }
+      const scale = (start + 64 * shape.planes) / 4 + lane
+      floats[scale] = source.scales[row * blocks + b]
+      if (shape.affine) floats[scale + 4] = source.minimums![row * blocks + b]
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import type { RowOutput, RowResult } from '../types.ts'
+
+/**
+ * One pass over the weights: at most MAX_ROWS rows of any sessions. The same
+ * message goes to every thread. No two rows write the same position.
+ */
+export interface Step {
+  rows: number
+  /** position of each row in its session */
+  positions: number[]
+  /** number of the page table of each row's session */
+  tables: number[]
+  /** rows that want an output, ascending */
+  outputs: Array<{ row: number, output: RowOutput }>
+}
+
+/** What a thread found out in a step. */
+export interface StepResult {
+  rows: RowResult[]
+  /** first row, and in it the first unit, that was not finite */
+  notFinite: { row: number, unit: number } | null
+  milliseconds: number
+}
