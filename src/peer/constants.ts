@@ -1,0 +1,135 @@
+/** Ids, limits and time-outs of the peer protocols, each with its reason. */
+import type { Deadlines, PeerLimits } from './types.ts'
+
+export const INFO_PROTOCOL = '/efedllm/info/1.0.0'
+export const STAGE_PROTOCOL = '/efedllm/stage/1.0.0'
+
+/** For people only; compatibility is decided by protocol ids and modelId. */
+export const SOFTWARE = 'efedllm/0.1.0'
+
+/** A record of the info protocol: a manifest of 512 KiB and some text. */
+export const MAXIMUM_INFO_BYTES = 1 << 20
+
+/** 64 hex digits a unit: room for 4,000 units, ten times the deepest model known. */
+export const MAXIMUM_MANIFEST_BYTES = 512 << 10
+
+/**
+ * Largest frame a client or forwarding stage takes: all logits of one row of a
+ * vocabulary of 4 million, or 256 rows of hidden size 16,384.
+ */
+export const MAXIMUM_FRAME_BYTES = 16 << 20
+
+/** Output requests of one frame: 60 rows that score 4,096 ids each. */
+export const MAXIMUM_OUTPUT_BYTES = 1 << 20
+
+/** Header, spans and padding of a frame, with room to spare. */
+export const SMALL_FRAME_BYTES = 64 << 10
+
+/** Answers are cut here, so that one session's logits do not hold up the others on the stream. */
+export const ANSWER_FRAME_BYTES = 1 << 20
+
+/** Results of one step: a client cuts a step that asks for more, a stage refuses it. Holds all logits of one row of any vocabulary that fits a frame. */
+export const MAXIMUM_ANSWER_BYTES = MAXIMUM_FRAME_BYTES - SMALL_FRAME_BYTES
+
+/** Stages of a route: one per unit of the deepest models; bounds the spans of a frame. */
+export const MAXIMUM_STAGES = 512
+
+/** Rows of one step frame a stage may ever grant. */
+export const MAXIMUM_ROWS = 4096
+
+/** `top` wants at most this many logits a row; sampling that needs more asks for all logits. */
+export const MAXIMUM_TOP = 4096
+
+/** `score` takes at most this many ids a row. */
+export const MAXIMUM_SCORE = 4096
+
+/** PeerIds of Ed25519 keys have 52 characters, of RSA keys 46. */
+export const MAXIMUM_PEER_ID_LENGTH = 128
+
+export const MAXIMUM_TEXT_BYTES = 512
+export const MAXIMUM_MESSAGE_BYTES = 1024
+export const MAXIMUM_STATEMENT_BYTES = 4096
+/** RSA-4096 signatures have 512 bytes, Ed25519 ones 64. */
+export const MAXIMUM_SIGNATURE_BYTES = 1024
+/** A peer on a machine with many interfaces names its first ones. */
+export const MAXIMUM_ADDRESSES = 8
+/** Of these an upstream tries at most so many: each may cost a packet to a machine that is not the peer. */
+export const MAXIMUM_DIALLED_ADDRESSES = 4
+
+/** Largest deadline a frame can ask for: longer work is cut in steps. */
+export const MAXIMUM_STEP_MILLISECONDS = 3_600_000
+
+/** A stage drops a session that is not complete by then; also the life of a nonce. */
+export const MAXIMUM_OPEN_MILLISECONDS = 30_000
+
+/** Yamux: a window of 4 MiB holds a chunk of 64 rows of hidden size 16,384. */
+export const STREAM_WINDOW_BYTES = 4 << 20
+/** Yamux: a multiple of the window, since a paused stream is reset beyond this. */
+export const READ_BUFFER_BYTES = 16 << 20
+/** Yamux: a bug turns into an error, not into an out-of-memory kill. */
+export const WRITE_BUFFER_BYTES = 64 << 20
+
+/** What may wait in front of one stream before it is reset: its reader has stopped. */
+export const LINK_QUEUE_BYTES = 48 << 20
+/** Above this a stage runs no more steps whose results go to the stream. */
+export const LINK_HIGH_WATER_BYTES = 2 << 20
+
+/** Streams of one peer: one for each direction, and a few that are just being replaced. */
+export const MAXIMUM_INBOUND_STREAMS = 8
+/** Info streams of one peer at once. */
+export const MAXIMUM_INFO_STREAMS = 4
+
+/** A stream without sessions is kept that long for the next session. */
+export const LINK_LINGER_MILLISECONDS = 30_000
+
+/** Steps of at most this many rows run as one batch: a decoding session waits for no more than that. */
+export const MAXIMUM_BATCH_ROWS = 256
+
+/** Default rows of a prefill chunk: enough for the matrix kernels, short enough to pipeline. */
+export const CHUNK_ROWS = 64
+
+/** A client that waits for an answer asks all stages for a sign of life this often. */
+export const PROBE_INTERVAL_MILLISECONDS = 500
+/** Event loops of stages never stall for long, so a stage this silent is lost. */
+export const PROBE_TIMEOUT_MILLISECONDS = 3_000
+
+/** The share of the client's deadline that is granted to the stages; the rest is for their error to arrive. */
+export const STAGE_SHARE_OF_DEADLINE = 0.9
+
+/** Truncation and cancellation are bookkeeping only. */
+export const CONTROL_MILLISECONDS = 5_000
+
+/** Time for streams to flush what has been sent when the node stops. */
+export const STOP_MILLISECONDS = 1_000
+
+/** Peers of `join` are tried again this often. */
+export const JOIN_INTERVAL_MILLISECONDS = 15_000
+
+/** Ports below are services of the operating system; no peer of ours needs one, and nobody should be made to knock there. */
+export const LOWEST_DIALLED_PORT = 1024
+
+/**
+ * libp2p takes 5 inbound connections a second from one host by default; all
+ * peers of one machine, or of one home network, are one host.
+ */
+export const INBOUND_CONNECTIONS_PER_SECOND = 100
+/** Default 10: a swarm that starts at once on one machine needs more. */
+export const PENDING_INBOUND_CONNECTIONS = 100
+
+export const DEFAULT_LIMITS: PeerLimits = {
+  sessions: 64,
+  sessionsPerClient: 16,
+  rowsPerStep: 256,
+  window: 8,
+  contextLength: 131_072,
+  queuedBytesPerClient: 64 << 20,
+  framesPerSecond: 20_000,
+  sessionIdleMilliseconds: 15 * 60_000,
+  dialsPerClientAndMinute: 16
+}
+
+export const DEFAULT_DEADLINES: Deadlines = {
+  info: 8_000,
+  open: 15_000,
+  step: 60_000
+}

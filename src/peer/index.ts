@@ -1,0 +1,13 @@
+/**
+ * Peers: a libp2p node that serves a range of units, and the client that runs
+ * sessions along a route of them. The wire is described in docs/protocol.md.
+ */
+export type * from './types.ts'
+export * from './errors.ts'
+export { DEFAULT_DEADLINES, DEFAULT_LIMITS, SOFTWARE } from './constants.ts'
+export { createPeerNode } from './node.ts'
+export { connectRoute } from './client/connect-route.ts'
+export { createLocalRoute, createLocalSession } from './client/local-session.ts'
+export { planRoute } from './client/plan-route.ts'
+export type { RouteCandidate } from './client/plan-route.ts'
+export * from './generate/index.ts'

@@ -1,0 +1,182 @@
+import type { ComponentLogger } from '@libp2p/interface'
+import type { Architecture, Manifest, UnitRange } from '../model/index.ts'
+import type { Engine, RowOutput, RowResult } from '../engine/index.ts'
+
+/** What names a model on the wire; an opened `Model` is one. */
+export interface ModelIdentity {
+  /** SHA-256, lower-case hex, of the canonical encoding of the manifest */
+  modelId: string
+  manifest: Manifest
+}
+
+/** What a peer grants to others. Every number is checked on the wire before memory is reserved. */
+export interface PeerLimits {
+  /** sessions over all clients */
+  sessions: number
+  /** sessions of one client */
+  sessionsPerClient: number
+  /** rows of one step frame */
+  rowsPerStep: number
+  /** steps of one session that may be under way at once (end-to-end credits) */
+  window: number
+  /** positions of one session */
+  contextLength: number
+  /** bytes of queued steps of one client */
+  queuedBytesPerClient: number
+  /** frames a second on one stream, averaged; four times as many in a burst */
+  framesPerSecond: number
+  /** milliseconds after which a session without a frame is closed */
+  sessionIdleMilliseconds: number
+  /** new connections to other peers that one client may cause in a minute */
+  dialsPerClientAndMinute: number
+}
+
+/** What a peer says about itself over the info protocol. */
+export interface PeerInfo {
+  peerId: string
+  /** multiaddrs, each ending in `/p2p/<peerId>` */
+  addresses: string[]
+  /** undefined where the peer hosts nothing */
+  hosted?: {
+    modelId: string
+    manifest: Manifest
+    range: UnitRange
+    limits: Pick<PeerLimits, 'sessionsPerClient' | 'rowsPerStep' | 'window' | 'contextLength'>
+  }
+  /** name and version of the software, for people; compatibility is decided by protocol ids and modelId */
+  software: string
+}
+
+export interface PeerNodeInit {
+  /** hosts `engine.range` of `model`; without it the node is only a client */
+  engine?: Engine
+  /** needed with `engine` */
+  model?: ModelIdentity
+  /** multiaddrs to listen on, e.g. `/ip4/127.0.0.1/tcp/0`; default none */
+  listen?: string[]
+  /** multiaddrs to announce instead of those listened on (port forwarding) */
+  announce?: string[]
+  /** the key is kept here as `peer.key`, mode 0600; without it the identity lasts until `stop` */
+  dataDirectory?: string
+  limits?: Partial<PeerLimits>
+  /** `known`: connect onward only to peers that are connected already or in `join`; default `confirmed` (docs/protocol.md, section Dialling) */
+  dialPolicy?: 'confirmed' | 'known'
+  /** multiaddrs of peers to stay connected with; those that do not answer are reported as events */
+  join?: string[]
+  /** libp2p's component logger; namespaces `efedllm:*` */
+  logger?: ComponentLogger
+  onEvent?: (event: PeerEvent) => void
+}
+
+export type PeerEvent =
+  | { type: 'peer:start', peerId: string, addresses: string[] }
+  | { type: 'peer:join', address: string, error?: Error }
+  | { type: 'peer:session-open', session: string, client: string, sessions: number }
+  | { type: 'peer:session-close', session: string, client: string, sessions: number, reason: string }
+  | { type: 'peer:stop' }
+
+/** A libp2p node that serves a range, or is only a client. `start` and `stop` are idempotent. */
+export interface PeerNode {
+  /** throws NotStartedError before `start` */
+  readonly peerId: string
+  /** multiaddrs that others can be given, each ending in `/p2p/<peerId>`; empty where nothing is listened on */
+  readonly addresses: string[]
+  /** sessions served right now */
+  readonly sessions: number
+  start (options?: AbortOptions): Promise<void>
+  stop (): Promise<void>
+  /** asks a peer what it hosts; throws PeerUnreachableError, IncompatibleVersionError, DeadlineError */
+  info (address: string, options?: AbortOptions): Promise<PeerInfo>
+}
+
+export interface AbortOptions {
+  signal?: AbortSignal
+}
+
+/** Milliseconds. */
+export interface Deadlines {
+  /** dial a peer and ask what it hosts; default 8,000 */
+  info: number
+  /** open the session on all stages; default 15,000 */
+  open: number
+  /** an answer to a chunk, counted from the later of sending it and the answer before it; default 60,000 */
+  step: number
+}
+
+export interface ConnectRouteInit {
+  /** a started node */
+  node: PeerNode
+  /** multiaddrs of peers that host the model */
+  addresses: string[]
+  /** the model, or its id */
+  model: ModelIdentity | string
+  /** engines on this machine that are stages of the route, in process; each runs its whole range */
+  local?: Engine[]
+  /** positions the session may grow to; default: the least of the stages' context lengths */
+  capacity?: number
+  /** rows of a prefill chunk; default 64 */
+  chunkRows?: number
+  deadlines?: Partial<Deadlines>
+  onProgress?: (event: RouteProgress) => void
+}
+
+export type RouteProgress =
+  | { type: 'route:info', address: string, info: PeerInfo }
+  | { type: 'route:unusable', address: string, error: Error }
+  | { type: 'route:planned', route: StageDescription[] }
+  | { type: 'route:open', session: string, route: StageDescription[] }
+
+/** A stage of a route. Numbers start at 1, as in error messages. */
+export interface StageDescription {
+  stage: number
+  range: UnitRange
+  local: boolean
+  /** of the peer; undefined for a local stage */
+  peerId?: string
+  addresses?: string[]
+}
+
+export interface StepRequest {
+  /** ids, at least one */
+  tokens: Uint32Array
+  /** position of the first token; default `length`; positions from here on are forgotten first */
+  position?: number
+  /** rows of `tokens` that want an output, ascending; default none */
+  outputs?: Array<{ row: number, output: RowOutput }>
+}
+
+/** Where the time of a step went. */
+export interface StepTimings {
+  /** from the call of `step` to its result */
+  totalMilliseconds: number
+  /** milliseconds of computation for each stage of the route in order, summed over chunks */
+  computeMilliseconds: number[]
+  chunks: number
+}
+
+/**
+ * One session along a route. Steps run in the order of the calls. After a
+ * rejected step the session holds the positions below the step's first one,
+ * unless the error's `sessionLost` is true: then only `close` is of use.
+ */
+export interface RouteSession {
+  readonly id: string
+  readonly route: StageDescription[]
+  readonly architecture: Architecture
+  /** positions held */
+  readonly length: number
+  /** positions the session can grow to */
+  readonly capacity: number
+  /** of the last step that completed */
+  readonly lastTimings: StepTimings | undefined
+  /**
+   * Runs tokens through all stages; long inputs go in chunks that pipeline.
+   * Gives a result for each row asked for, rows as in the request. Throws
+   * StageError and its kin naming stage, peer and range.
+   */
+  step (request: StepRequest, options?: AbortOptions): Promise<RowResult[]>
+  /** forgets all positions from `length` on, on all stages */
+  truncate (length: number, options?: AbortOptions): Promise<void>
+  /** idempotent; never throws */
+  close (): Promise<void>
+}
