@@ -1,0 +1,79 @@
+import { startEngine } from './engines.ts'
+import { UsageError } from './errors.ts'
+import { deadlines } from './options.ts'
+import { parseUnitList } from './units.ts'
+import type { Engine } from '../engine/index.ts'
+import type { Model, UnitRange } from '../model/index.ts'
+import type { RouteSession } from '../peer/index.ts'
+import type { Context } from './context.ts'
+import type { RouteOptions } from './options.ts'
+import type { Progress } from './progress.ts'
+
+export interface ConnectInit {
+  context: Context
+  options: RouteOptions
+  model: Model
+  /** positions that the session must be able to hold; default: as many as the stages give */
+  capacity?: number
+  progress: Progress
+}
+
+export interface Connection {
+  session: RouteSession
+  /** milliseconds from the first dial to the open session */
+  connectMilliseconds: number
+  close: () => Promise<void>
+}
+
+/** Refuses a client that could only fail, before anything is loaded. */
+export function checkRoute ({ join, local }: RouteOptions): void {
+  if ((join ?? []).length === 0 && local === undefined) {
+    throw new UsageError('no peers to ask', 'give their addresses with --join, or run everything here with --local all (or try `efedllm swarm`)')
+  }
+}
+
+/** Opens a session along the peers given with --join and the units given with --local. */
+export async function connect ({ context, options, model, capacity, progress }: ConnectInit): Promise<Connection> {
+  const { signal } = context
+  const { connectRoute, createLocalRoute, createPeerNode } = await import('../peer/index.ts')
+  const ranges = options.local === undefined ? [] : parseUnitList(options.local, model.architecture.layerCount, '--local')
+  const engines = await startEngines(model, ranges, options.threads, progress, signal)
+  const stopEngines = async (): Promise<void> => { await Promise.all(engines.map(engine => engine.stop())) }
+  const addresses = options.join ?? []
+  try {
+    signal.throwIfAborted()
+    if (addresses.length === 0) {
+      const session = createLocalRoute(engines, { capacity })
+      return { session, connectMilliseconds: 0, close: async () => { await session.close(); await stopEngines() } }
+    }
+    const started = performance.now()
+    const node = createPeerNode({})
+    await node.start({ signal })
+    try {
+      const session = await connectRoute({
+        node, addresses, model, local: engines, capacity, deadlines: deadlines(options.deadline)
+      }, { signal })
+      return {
+        session,
+        connectMilliseconds: performance.now() - started,
+        close: async () => {
+          await session.close()
+          await node.stop()
+          await stopEngines()
+        }
+      }
+    } catch (error) {
+      await node.stop()
+      throw error
+    }
+  } catch (error) {
+    await stopEngines()
+    throw error
+  }
+}
+
+async function startEngines (model: Model, ranges: UnitRange[], threads: number | undefined, progress: Progress, signal: AbortSignal): Promise<Engine[]> {
+  const engines: Engine[] = []
+  for (const range of ranges) engines.push(await startEngine({ model, range, threads, progress, signal }))
+  return engines
+}

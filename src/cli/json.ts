@@ -1,0 +1,111 @@
+import { describeUnits } from './units.ts'
+import type { GenerationResult, StageDescription, TokenLogProbability } from '../peer/index.ts'
+import type { UnitRange } from '../model/index.ts'
+import type { Machine } from './machine.ts'
+
+// The values that --json prints. A contract: see docs/json.md and test/unit/cli/json.spec.ts.
+
+/** Ready line of `peer`. */
+export interface PeerJson {
+  event: 'ready'
+  peerId: string
+  addresses: string[]
+  range: UnitRange
+  units: string
+  model: ModelJson
+}
+
+export interface ModelJson {
+  name: string
+  modelId: string
+}
+
+export interface StageJson {
+  stage: number
+  range: UnitRange
+  units: string
+  local: boolean
+  peerId: string | null
+  addresses: string[]
+}
+
+export interface StageTimesJson {
+  stage: number
+  promptMilliseconds: number
+  decodeMilliseconds: number
+}
+
+export interface PromptJson {
+  text: string
+  tokenIds: number[]
+  stopReason: GenerationResult['stopReason']
+  stopString: string | null
+  seed: number | null
+  promptTokens: number
+  model: ModelJson
+  route: StageJson[]
+  timings: GenerationResult['timings'] & {
+    /** dialling, asking and opening the session */
+    connectMilliseconds: number
+    /** computing alone, for each stage */
+    stages: StageTimesJson[]
+  }
+  /** only with --logprobs */
+  logProbabilities?: Array<{ id: number, logProbability: number, top: TokenLogProbability[] }>
+}
+
+/** Ready line of a `swarm` that stays up. */
+export interface SwarmJson {
+  event: 'ready'
+  model: ModelJson
+  join: string
+  peers: Array<Omit<PeerJson, 'event' | 'model'> & { pid: number }>
+}
+
+export interface PerplexityJson {
+  perplexity: number
+  tokens: number
+  negativeLogLikelihood: number
+  argmaxHits: number
+  window: number
+  windows: Array<{ negativeLogLikelihood: number, tokens: number, argmaxHits: number }>
+  engine: string
+  model: ModelJson
+  milliseconds: number
+}
+
+export interface LogitsJson {
+  argmax: number
+  last: number[]
+  sha256: string
+  engine: string
+  model: ModelJson
+}
+
+export interface BenchJson {
+  model: ModelJson
+  threads: number | null
+  prefill: { tokens: number, chunkRows: number, runs: number, milliseconds: number, tokensPerSecond: number, least: number, most: number }
+  decode: {
+    tokens: number
+    runs: number
+    milliseconds: number
+    tokensPerSecond: number
+    least: number
+    most: number
+    mean: number
+    p50: number
+    p90: number
+    p99: number
+  }
+  loadMilliseconds: number
+  kernels: string
+  residentBytes: number
+  machine: Machine
+}
+
+export function stageJson (route: StageDescription[], layerCount: number): StageJson[] {
+  return route.map(({ stage, range, local, peerId, addresses }) => ({
+    stage, range: { from: range.from, to: range.to }, units: describeUnits(range, layerCount), local, peerId: peerId ?? null, addresses: addresses ?? []
+  }))
+}

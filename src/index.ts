@@ -1,0 +1,56 @@
+/**
+ * eFedLLM as a library: open a model, host a range of its units, or run
+ * sessions along the peers that host it. `scripts/prompt.ts` is an example;
+ * docs/numerics.md, docs/protocol.md and docs/sampling.md say what is exact.
+ */
+
+// models
+export {
+  cacheDirectory, catalogue, dataDirectory, describeFile, findInCatalogue, listModels, openModel, pullModel, resolveModel
+} from './model/index.ts'
+export type {
+  Architecture, CatalogueEntry, ChatMessage, EncodeOptions, FileDescription, GenerationDefaults, HubReference, ListedModel,
+  Manifest, Model, OpenModelOptions, OpenProgress, PipReference, PullOptions, PullProgress, ResolveOptions, RopeScaling,
+  TensorDescription, TensorRole, TensorSource, TensorType, TextStream, Tokenizer, UnitName, UnitRange, UnitSource
+} from './model/index.ts'
+
+// engines: `createEngine` serves, the other two check it
+export { availableVariants, createEngine, createOracleEngine, createReferenceEngine, unitName } from './engine/index.ts'
+export type {
+  AbortOptions, BatchItem, BatchResult, Engine, EngineInit, EngineProgress, ReferenceOptions, RowOutput, RowResult
+} from './engine/index.ts'
+
+// peers, routes and sessions
+export {
+  connectRoute, createLocalRoute, createLocalSession, createPeerNode, DEFAULT_DEADLINES, DEFAULT_LIMITS, planRoute
+} from './peer/index.ts'
+export type {
+  ConnectRouteInit, Deadlines, ModelIdentity, PeerEvent, PeerInfo, PeerLimits, PeerNode, PeerNodeInit, RouteCandidate,
+  RouteProgress, RouteSession, StageDescription, StepRequest, StepTimings
+} from './peer/index.ts'
+
+// text
+export { generate, generateText, perplexity } from './peer/index.ts'
+export type {
+  GenerationEvent, GenerationInit, GenerationOptions, GenerationResult, GenerationSession, GenerationTimings,
+  PerplexityOptions, PerplexityProgress, PerplexityResult, SamplingOptions, StopReason, StreamingTokenizer, TokenLogProbability
+} from './peer/index.ts'
+
+// errors; each has `code` and `retryable`
+export {
+  ChatTemplateError, ChecksumError, DiskSpaceError, DownloadInterruptedError, HubAccessError, HubNotFoundError,
+  HubResponseError, HubUnreachableError, ManifestError, ModelFileError, ModelNotPresentError, ModelReferenceError,
+  NoChatTemplateError, NonFiniteWeightError, NoPipError, PipError, PullCancelledError, PullError, TokenizerFormatError,
+  UnknownModelError, UnsupportedModelError, UnsupportedTokenizerError, UnusableRepositoryError, WheelError
+} from './model/index.ts'
+export {
+  ContextLengthError, EngineError, EngineStoppedError, InvalidBatchError, KeyValueBudgetError, NotFiniteError,
+  SessionLimitError, UnknownSessionError, UnsupportedModelError as UnsupportedByEngineError, WorkerFailedError
+} from './engine/index.ts'
+export {
+  CapacityError, DeadlineError, DialRefusedError, FrameError, FrameVersionError, IncompatibleVersionError,
+  InvalidAddressError, InvalidOptionError, InvalidRequestError, InvalidRowResultError, KeyFileError, NotStartedError,
+  NothingHostedError, OtherModelError, PeerError, PeerUnreachableError, PromptTooLongError, RangeGapError,
+  RangeOverlapError, SessionClosedError, StageError, StageFailedError, StageLostError, StageRefusedError,
+  StageStalledError, TextTooShortError
+} from './peer/index.ts'
