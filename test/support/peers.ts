@@ -1,0 +1,182 @@
+import { randomBytes } from 'node:crypto'
+import { multiaddr } from '@multiformats/multiaddr'
+import { STAGE_PROTOCOL } from '../../src/peer/constants.ts'
+import { createPeerNode } from '../../src/peer/index.ts'
+import type { PeerEvent, PeerNode, PeerNodeInit } from '../../src/peer/index.ts'
+import { createLink } from '../../src/peer/link.ts'
+import type { Link } from '../../src/peer/link.ts'
+import { startedNode } from '../../src/peer/node.ts'
+import { decodeError, decodeOpened, encodeOpen, Kind } from '../../src/peer/wire/index.ts'
+import type { ErrorRecord, Frame, FrameInit, OpenRecord } from '../../src/peer/wire/index.ts'
+import { manifestId } from '../../src/model/index.ts'
+import type { Architecture, UnitRange } from '../../src/model/index.ts'
+import { createStubEngine, stubManifest } from './stub-engine.ts'
+import type { StubEngine, StubEngineOptions } from './stub-engine.ts'
+
+export function stubModel (architecture?: Architecture, salt = 0) {
+  const manifest = stubManifest(architecture, salt)
+  return { modelId: manifestId(manifest), manifest }
+}
+
+export interface StubPeer {
+  node: PeerNode
+  engine: StubEngine
+  address: string
+  events: PeerEvent[]
+  /** resolves with the next event of this type, or one that has come already */
+  event (type: PeerEvent['type'], count?: number): Promise<PeerEvent>
+  /** cuts all connections without a word */
+  cut (): void
+}
+
+export interface StubPeerOptions extends StubEngineOptions, Pick<PeerNodeInit, 'limits' | 'dialPolicy' | 'join'> {
+  salt?: number
+}
+
+/** Nodes of this test; `stop` them all in `afterEach`. */
+export function createSwarm () {
+  const nodes: PeerNode[] = []
+
+  async function peer (from: number, to: number, options: StubPeerOptions = {}): Promise<StubPeer> {
+    const engine = createStubEngine({ from, to }, options)
+    const events: PeerEvent[] = []
+    const waiters = new Set<() => void>()
+    const node = createPeerNode({
+      engine,
+      model: stubModel(engine.architecture, options.salt),
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      limits: options.limits,
+      dialPolicy: options.dialPolicy,
+      join: options.join,
+      onEvent: event => {
+        events.push(event)
+        for (const waiter of waiters) waiter()
+      }
+    })
+    nodes.push(node)
+    await node.start()
+    return {
+      node,
+      engine,
+      address: node.addresses[0],
+      events,
+      async event (type, count = 1) {
+        for (;;) {
+          const found = events.filter(event => event.type === type)
+          if (found.length >= count) return found[count - 1]
+          await new Promise<void>(resolve => {
+            const waiter = (): void => {
+              waiters.delete(waiter)
+              resolve()
+            }
+            waiters.add(waiter)
+          })
+        }
+      },
+      cut () {
+        for (const connection of startedNode(node).libp2p.getConnections()) connection.abort(new Error('cut by the test'))
+      }
+    }
+  }
+
+  async function client (): Promise<PeerNode> {
+    const node = createPeerNode({})
+    nodes.push(node)
+    await node.start()
+    return node
+  }
+
+  return {
+    peer,
+    client,
+    async peers (ranges: UnitRange[], options: StubPeerOptions = {}) {
+      return await Promise.all(ranges.map(async ({ from, to }) => await peer(from, to, options)))
+    },
+    async stop () {
+      await Promise.all(nodes.splice(0).map(async node => await node.stop()))
+    }
+  }
+}
+
+/** Speaks frames with a stage, whatever they are. */
+export interface RawLink {
+  readonly self: string
+  readonly link: Link
+  send (frame: Partial<FrameInit> & { kind: FrameInit['kind'] }): void
+  /** the next frame of this kind, also one that has come already */
+  next (kind: FrameInit['kind']): Promise<Frame>
+  nextError (): Promise<ErrorRecord>
+  open (record: Partial<OpenRecord> & { range: UnitRange }, init?: Partial<FrameInit>): void
+  pause (): void
+  resume (): void
+  readonly closed: Promise<void>
+}
+
+export async function rawLink (node: PeerNode, address: string, session = randomBytes(16).toString('hex')): Promise<RawLink> {
+  const { libp2p, log } = startedNode(node)
+  const connection = await libp2p.dial(multiaddr(address))
+  const stream = await connection.newStream(STAGE_PROTOCOL)
+  const frames: Frame[] = []
+  let wake = (): void => {}
+  const closed = Promise.withResolvers<void>()
+  const link = createLink({
+    stream,
+    peer: connection.remotePeer.toString(),
+    remoteAddress: connection.remoteAddr.toString(),
+    cap: 32 << 20,
+    log,
+    handlers: {
+      onFrame: frame => {
+        frames.push(frame)
+        wake()
+      },
+      onClose: () => closed.resolve()
+    }
+  })
+  const raw: RawLink = {
+    self: node.peerId,
+    link,
+    send: frame => link.send({ session, epoch: 1, sequence: 1, ...frame }),
+    async next (kind) {
+      for (;;) {
+        const index = frames.findIndex(frame => frame.kind === kind)
+        if (index >= 0) return frames.splice(index, 1)[0]
+        await new Promise<void>(resolve => { wake = resolve })
+      }
+    },
+    async nextError () {
+      return decodeError((await raw.next(Kind.error)).record!)
+    },
+    open (record, init = {}) {
+      raw.send({ kind: Kind.open, ...init, record: encodeOpen({ modelId: stubModel().modelId, stage: 1, stages: 1, capacity: 0, upstream: node.peerId, downstream: node.peerId, ...record }) })
+    },
+    pause: () => stream.pause(),
+    resume: () => stream.resume(),
+    closed: closed.promise
+  }
+  return raw
+}
+
+/** Opens a session along two stages by hand, step by step as docs/protocol.md says; the caller has both links and the confirmation. */
+export async function rawRoute (node: PeerNode, first: StubPeer, second: StubPeer, modelId = stubModel().modelId): Promise<{ session: string, links: [RawLink, RawLink], confirmation: Uint8Array }> {
+  const session = randomBytes(16).toString('hex')
+  const links: [RawLink, RawLink] = [await rawLink(node, first.address, session), await rawLink(node, second.address, session)]
+  links[0].open({ range: first.engine.range, stage: 1, stages: 2, downstream: second.node.peerId, modelId })
+  links[1].open({ range: second.engine.range, stage: 2, stages: 2, upstream: first.node.peerId, modelId })
+  const [opened] = await Promise.all(links.map(async link => await link.next(Kind.opened)))
+  links[1].send({ kind: Kind.confirm, record: decodeOpened(opened.record!).nonce })
+  const confirmation = (await links[1].next(Kind.confirmed)).record!
+  links[0].send({ kind: Kind.connect, record: confirmation })
+  await links[0].next(Kind.done)
+  return { session, links, confirmation }
+}
+
+/** The error that a promise is rejected with. */
+export async function rejection (promise: Promise<unknown>): Promise<Error> {
+  try {
+    await promise
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('it did not fail')
+}

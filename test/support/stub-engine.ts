@@ -1,0 +1,153 @@
+import type { BatchItem, BatchResult, Engine, RowOutput, RowResult } from '../../src/engine/index.ts'
+import type { Architecture, Manifest, UnitRange } from '../../src/model/index.ts'
+
+export const STUB_ARCHITECTURE: Architecture = {
+  family: 'llama',
+  layerCount: 4,
+  hiddenSize: 32,
+  feedForwardSize: 64,
+  headCount: 2,
+  keyValueHeadCount: 1,
+  headSize: 16,
+  vocabularySize: 64,
+  contextLength: 1024,
+  normEpsilon: 1e-5,
+  ropeTheta: 10000,
+  ropeScaling: null,
+  queryKeyNorm: false,
+  slidingWindows: [null, null, null, null],
+  tiedEmbedding: true
+} as Architecture
+
+export function stubManifest (architecture: Architecture = STUB_ARCHITECTURE, salt = 0): Manifest {
+  return {
+    version: 1,
+    architecture,
+    profile: 'exact-1',
+    conversion: '1',
+    tokenizer: salt.toString(16).padStart(64, '0'),
+    units: Array.from({ length: architecture.layerCount + 2 }, (_value, unit) => (unit + 1).toString(16).padStart(64, '0'))
+  }
+}
+
+export interface StubEngineOptions {
+  architecture?: Architecture
+  maximumSessions?: number
+  /** awaited in each `run` before anything is computed */
+  gate?: (batch: BatchItem[]) => Promise<void> | void
+  /** called with each batch that runs */
+  onBatch?: (batch: BatchItem[]) => void
+}
+
+export interface StubEngine extends Engine {
+  /** sessions that are open */
+  readonly openSessions: number
+  stopped: boolean
+}
+
+/**
+ * Deterministic arithmetic instead of a model: a hidden element is an integer
+ * below 2^20 that depends on the element before the unit, the unit, the
+ * position and the sum of all positions before it in this session, so that a
+ * change of order, position or history changes the results.
+ */
+export function createStubEngine (range: UnitRange, options: StubEngineOptions = {}): StubEngine {
+  const architecture = options.architecture ?? STUB_ARCHITECTURE
+  const { hiddenSize, vocabularySize, layerCount } = architecture
+  const head = layerCount + 1
+  /** for each session and unit the running sums after each position */
+  const sessions = new Map<number, { capacity: number, sums: number[][] }>()
+  let next = 1
+  let busy = false
+
+  function mix (value: number, unit: number, position: number, history: number): number {
+    return (Math.imul(value + 1, 0x9E3779B1) + Math.imul(unit + 1, 0x85EBCA6B) + Math.imul(position + 1, 0xC2B2AE35) + Math.imul(history, 0x27D4EB2F)) >>> 12
+  }
+
+  function rowLogits (hidden: Float32Array): Float32Array {
+    const logits = new Float32Array(vocabularySize)
+    for (let id = 0; id < vocabularySize; id++) logits[id] = mix(hidden[id % hiddenSize], head, id, 0) % 4096 / 256
+    return logits
+  }
+
+  function output (row: number, wanted: RowOutput, logits: Float32Array): RowResult {
+    if (wanted.kind === 'logits') return { row, logits }
+    const order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b)
+    const logSumExp = Math.log(logits.reduce((sum, value) => sum + Math.exp(value), 0))
+    const ids = Uint32Array.from(wanted.kind === 'top' ? order.slice(0, wanted.count) : wanted.ids)
+    const values = Float32Array.from(ids, id => logits[id])
+    return { row, ids, values, logSumExp, ...(wanted.kind === 'score' ? { argmax: order[0] } : {}) }
+  }
+
+  function runItem (item: BatchItem): BatchResult {
+    const session = sessions.get(item.session)
+    if (session === undefined) throw new Error(`unknown session ${item.session}`)
+    const rows = item.tokens?.length ?? item.hidden!.length / hiddenSize
+    if (item.position > lengthOf(session)) throw new Error('gap')
+    if (item.position + rows > session.capacity) throw new Error('context length')
+    const state = new Float32Array(rows * hiddenSize)
+    if (item.tokens !== undefined) item.tokens.forEach((id, row) => state.subarray(row * hiddenSize, (row + 1) * hiddenSize).fill(id))
+    else state.set(item.hidden!)
+    for (let unit = range.from; unit < Math.min(range.to, head); unit++) {
+      const sums = session.sums[unit - range.from]
+      sums.length = item.position
+      for (let row = 0; row < rows; row++) {
+        const position = item.position + row
+        let history = position === 0 ? 0 : sums[position - 1]
+        for (let index = 0; index < hiddenSize; index++) {
+          const at = row * hiddenSize + index
+          state[at] = mix(state[at] + index, unit, position, history)
+          history = (history + state[at]) >>> 0
+        }
+        sums[position] = history
+      }
+    }
+    if (range.to <= head) return { session: item.session, hidden: state, milliseconds: 0 }
+    if (range.from === head) session.sums[0].length = item.position + rows
+    const results = (item.outputs ?? []).map(({ row, output: wanted }) => output(row, wanted, rowLogits(state.subarray(row * hiddenSize, (row + 1) * hiddenSize))))
+    return { session: item.session, rows: results, milliseconds: 0 }
+  }
+
+  const lengthOf = (session: { sums: number[][] }): number => session.sums[0].length
+
+  const engine: StubEngine = {
+    architecture,
+    range,
+    freePositions: 1 << 20,
+    stopped: false,
+    get openSessions () {
+      return sessions.size
+    },
+    openSession ({ capacity = architecture.contextLength } = {}) {
+      if (sessions.size >= (options.maximumSessions ?? 1000)) throw new Error('no room for another session')
+      sessions.set(next, { capacity, sums: Array.from({ length: Math.max(1, Math.min(range.to, head) - range.from) }, () => []) })
+      return next++
+    },
+    sessionLength: id => lengthOf(sessions.get(id)!),
+    truncate (id, length) {
+      for (const sums of sessions.get(id)!.sums) sums.length = Math.min(sums.length, length)
+    },
+    closeSession (id) {
+      if (!sessions.delete(id)) throw new Error('closed twice')
+    },
+    async run (batch) {
+      if (busy) throw new Error('two calls of run at once')
+      busy = true
+      try {
+        options.onBatch?.(batch)
+        // something to wait for only where a test wants it: a plain call costs one microtask
+        if (options.gate !== undefined) await options.gate(batch)
+        const started = performance.now()
+        const results = batch.map(runItem)
+        for (const result of results) result.milliseconds = (performance.now() - started) / batch.length
+        return results
+      } finally {
+        busy = false
+      }
+    },
+    async stop () {
+      engine.stopped = true
+    }
+  }
+  return engine
+}

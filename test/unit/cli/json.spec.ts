@@ -1,0 +1,101 @@
+import { expect } from 'chai'
+import { createHash } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { availableVariants } from '../../../src/engine/index.ts'
+import { examples, expectAsDocumented } from './documented.ts'
+import { lastLine, run } from './fake-terminal.ts'
+import type { BenchJson, LogitsJson, PerplexityJson, PromptJson } from '../../../src/cli/json.ts'
+
+const file = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
+const model = file('models/sotu-4m')
+
+async function json<Value> (...argv: string[]): Promise<Value> {
+  const { code, output, errors } = await run([...argv, '--json'])
+  expect(errors).to.equal('')
+  expect(code).to.equal(0)
+  expect(output.trimEnd().split('\n')).to.have.length(1)
+  return lastLine(output) as Value
+}
+
+describe('cli/json, the contract of --json', () => {
+  const prompt = ['prompt', 'The state of the', '--model', model, '--local', 'all', '--max-tokens', '5']
+
+  it('is documented for every command', () => {
+    expect([...examples.keys()]).to.have.members(['error', 'prompt', 'peer', 'swarm', 'perplexity', 'logits', 'bench', 'pull', 'models', 'inspect'])
+  })
+
+  it('of failures', async () => {
+    const { code, output } = await run(['prompt', 'x', '--local', 'embed', '--json'])
+    expect(code).to.not.equal(0)
+    expectAsDocumented(lastLine(output), 'error')
+  })
+
+  it('of prompt', async () => {
+    const value = await json<PromptJson>(...prompt, '--logprobs', '1')
+    // this route has no peers
+    const remote = { ...value, route: value.route.map(stage => ({ ...stage, peerId: 'x', addresses: ['x'] })) }
+    expectAsDocumented(remote, 'prompt')
+    expect(value).to.include({ stopReason: 'length', seed: null, stopString: null, promptTokens: 6 })
+    expect(value.tokenIds).to.have.length(5)
+    expect(value.logProbabilities?.map(({ id }) => id)).to.deep.equal(value.tokenIds)
+    expect(value.route).to.deep.equal([{ stage: 1, range: { from: 0, to: 10 }, units: 'embed, layers 0:8, head', local: true, peerId: null, addresses: [] }])
+  })
+
+  it('of prompt with a stop string and a seed', async () => {
+    const plain = await json<PromptJson>(...prompt)
+    expect(plain).to.not.have.property('logProbabilities')
+    const stop = plain.text.trim().split(' ')[1]
+    const stopped = await json<PromptJson>(...prompt, '--stop', stop)
+    expect(stopped).to.include({ stopReason: 'stop-string', stopString: stop, text: plain.text.slice(0, plain.text.indexOf(stop)) })
+    const drawn = await json<PromptJson>(...prompt, '--temperature', '1.5')
+    expect(drawn.seed).to.be.a('number')
+    const again = await json<PromptJson>(...prompt, '--temperature', '1.5', '--seed', String(drawn.seed))
+    expect(again.tokenIds).to.deep.equal(drawn.tokenIds)
+  })
+
+  it('of logits, whose hash is that of the bits', async () => {
+    const value = await json<LogitsJson>('logits', '--model', model, '--ids', '1,39,70')
+    expectAsDocumented(value, 'logits')
+    const logits = Float32Array.from(value.last)
+    expect(Array.from(logits)).to.deep.equal(value.last)
+    expect(logits).to.have.length(4096)
+    expect(value.argmax).to.equal(logits.indexOf(Math.max(...logits)))
+    const bytes = Buffer.alloc(logits.length * 4)
+    logits.forEach((logit, index) => bytes.writeFloatLE(logit, index * 4))
+    expect(value.sha256).to.equal(createHash('sha256').update(bytes).digest('hex'))
+  })
+
+  it('of logits from each engine', async () => {
+    const [wasm, oracle, reference] = await Promise.all(['wasm', 'oracle', 'reference'].map(async engine =>
+      await json<LogitsJson>('logits', '--model', model, '--ids', '1,39,70', '--engine', engine)))
+    expect(oracle.sha256).to.equal(wasm.sha256)
+    expect(reference.sha256).to.not.equal(wasm.sha256)
+    expect(reference.argmax).to.equal(wasm.argmax)
+    expect([wasm.engine, oracle.engine, reference.engine]).to.deep.equal(['wasm', 'oracle', 'reference'])
+  })
+
+  it('of perplexity', async () => {
+    const value = await json<PerplexityJson>('perplexity', '--model', model, '--text', `${model}/heldout.txt`, '--window', '64', '--windows', '3')
+    expectAsDocumented(value, 'perplexity')
+    expect(value).to.include({ tokens: 3 * 63, window: 64 })
+    expect(value.windows).to.have.length(3)
+    expect(value.perplexity).to.be.closeTo(Math.exp(value.negativeLogLikelihood / value.tokens), 1e-9)
+  })
+
+  it('of bench', async () => {
+    const value = await json<BenchJson>('bench', '--model', model, '--prefill', '16', '--decode', '4', '--runs', '1')
+    // not every system lists the processor's flags
+    expectAsDocumented({ ...value, threads: null, machine: { ...value.machine, flags: value.machine.flags ?? ['avx2'] } }, 'bench')
+    expect(value.prefill.tokens).to.equal(16)
+    expect(value.decode.tokens).to.equal(4)
+    expect(value.decode.tokensPerSecond).to.be.within(value.decode.least, value.decode.most)
+    expect(value.kernels).to.be.oneOf(availableVariants())
+    expect(value.decode.p50).to.be.at.most(value.decode.p99)
+  })
+
+  it('of inspect, models and pull', async () => {
+    expectAsDocumented(await json('inspect', model), 'inspect')
+    expectAsDocumented(await json('models'), 'models')
+    expectAsDocumented(await json('pull', 'sotu-4m'), 'pull')
+  })
+})

@@ -1,0 +1,187 @@
+import { expect } from 'chai'
+import { createEngine, createOracleEngine, createReferenceEngine } from '../../../src/engine/index.ts'
+import { bestLogits } from '../../../src/engine/scalar/best-logits.ts'
+import type { BatchItem, Engine, EngineInit, EngineProgress } from '../../../src/engine/index.ts'
+import { allLogits, logitsOf, withEngine } from '../../support/engines.ts'
+import { openNamed } from '../../support/golden-models.ts'
+import { wholeModel } from '../../support/open-weights.ts'
+
+/** The error of a promise that must be rejected. */
+async function failure (promise: Promise<unknown>): Promise<Error & { code?: string, unit?: string, position?: number, field?: string }> {
+  try {
+    await promise
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('was not rejected')
+}
+
+function codeOf (run: () => unknown): unknown {
+  try {
+    run()
+  } catch (error) {
+    return (error as { code?: unknown }).code
+  }
+  return 'no error'
+}
+
+const ids = Uint32Array.of(5, 6, 7, 8, 9)
+
+for (const { name, create } of [
+  { name: 'reference', create: createReferenceEngine },
+  { name: 'oracle', create: createOracleEngine },
+  { name: 'real engine', create: createEngine }
+]) {
+  describe(`engine: ${name}`, () => {
+    const weights = openNamed('qwen2')!
+    const use = (run: (engine: Engine) => Promise<void>, options: Partial<EngineInit> = {}) => withEngine(create, weights, run, options)
+
+    it('refuses sessions that are not open', () => use(async engine => {
+      expect(codeOf(() => engine.sessionLength(1))).to.equal('ERR_UNKNOWN_SESSION')
+      expect(codeOf(() => engine.truncate(1, 0))).to.equal('ERR_UNKNOWN_SESSION')
+      expect((await failure(engine.run([{ session: 1, position: 0, tokens: ids }]))).code).to.equal('ERR_UNKNOWN_SESSION')
+      const session = engine.openSession()
+      engine.closeSession(session)
+      engine.closeSession(session)
+      expect((await failure(engine.run([{ session, position: 0, tokens: ids }]))).name).to.equal('UnknownSessionError')
+    }))
+
+    it('refuses batches that make no sense before it computes anything', () => use(async engine => {
+      const session = engine.openSession()
+      const refuse = async (changes: Partial<BatchItem>, field: string) => {
+        const good = { session, position: 0, tokens: ids }
+        const error = await failure(engine.run([good, { ...good, position: 5, ...changes }]))
+        expect([error.code, error.field]).to.deep.equal(['ERR_INVALID_BATCH', field])
+        expect(engine.sessionLength(session)).to.equal(0)
+      }
+      await refuse({ position: 6 }, 'position')
+      await refuse({ position: -1 }, 'position')
+      await refuse({ position: 0.5 }, 'position')
+      await refuse({ tokens: undefined }, 'tokens')
+      await refuse({ tokens: Uint32Array.of(1, 512) }, 'tokens')
+      await refuse({ tokens: new Uint32Array(0) }, 'rows')
+      await refuse({ outputs: [{ row: 5, output: { kind: 'logits' } }] }, 'outputs')
+      await refuse({ outputs: [{ row: 1, output: { kind: 'logits' } }, { row: 0, output: { kind: 'logits' } }] }, 'outputs')
+      await refuse({ outputs: [{ row: 1, output: { kind: 'top', count: 0 } }] }, 'outputs')
+      await refuse({ outputs: [{ row: 1, output: { kind: 'top', count: 513 } }] }, 'outputs')
+      await refuse({ outputs: [{ row: 1, output: { kind: 'score', ids: [512] } }] }, 'outputs')
+    }))
+
+    it('refuses hidden states of the wrong size where the range starts after embed', () => use(async engine => {
+      const session = engine.openSession()
+      expect((await failure(engine.run([{ session, position: 0, tokens: ids }]))).message).to.match(/hidden/)
+      expect((await failure(engine.run([{ session, position: 0, hidden: new Float32Array(65) }]))).message).to.match(/65 values/)
+    }, { range: { from: 1, to: 3 } }))
+
+    it('keeps to the context length and to the budget of positions', () => use(async engine => {
+      // multiples of 256, so that the sums are the same for engines that keep pages
+      expect(engine.freePositions).to.equal(768)
+      expect(codeOf(() => engine.openSession({ capacity: 513 }))).to.equal('ERR_CONTEXT_LENGTH')
+      const [first, second] = [engine.openSession({ capacity: 512 }), engine.openSession()]
+      expect((await failure(engine.run([{ session: first, position: 0, tokens: new Uint32Array(513) }]))).code).to.equal('ERR_CONTEXT_LENGTH')
+      await engine.run([{ session: first, position: 0, tokens: new Uint32Array(512) }])
+      expect(engine.freePositions).to.equal(256)
+      expect(codeOf(() => engine.openSession({ capacity: 257 }))).to.equal('ERR_KEY_VALUE_BUDGET')
+      const error = await failure(engine.run([{ session: second, position: 0, tokens: new Uint32Array(257) }])) as Error & { retryable?: boolean }
+      expect([error.name, error.retryable]).to.deep.equal(['KeyValueBudgetError', true])
+      expect(engine.freePositions).to.equal(256)
+      engine.truncate(first, 256)
+      await engine.run([{ session: second, position: 0, tokens: new Uint32Array(512) }])
+      expect(engine.freePositions).to.equal(0)
+      engine.closeSession(first)
+      expect(engine.freePositions).to.equal(256)
+    }, { keyValuePositions: 768, range: { from: 0, to: 1 } }))
+
+    it('names unit and position of a result that is not finite, and keeps what was before', () => use(async engine => {
+      const session = engine.openSession()
+      const good = Float32Array.from({ length: 3 * 64 }, (_, i) => (i % 7) - 3)
+      await engine.run([{ session, position: 0, hidden: good }])
+      const bad = good.slice()
+      bad[64 + 5] = NaN
+      const error = await failure(engine.run([{ session, position: 2, hidden: bad }]))
+      expect([error.name, error.code, error.unit, error.position]).to.deep.equal(['NotFiniteError', 'ERR_NOT_FINITE', 'layer 1', 3])
+      expect(engine.sessionLength(session)).to.equal(2)
+      // infinities are found as well, whatever they do to norms and products
+      for (const value of [Infinity, -Infinity]) {
+        bad[64 + 5] = value
+        expect((await failure(engine.run([{ session, position: 2, hidden: bad }]))).position).to.equal(3)
+      }
+      const [after] = await engine.run([{ session, position: 2, hidden: good }])
+      const fresh = engine.openSession()
+      await engine.run([{ session: fresh, position: 0, hidden: good.slice(0, 128) }])
+      expect((await engine.run([{ session: fresh, position: 2, hidden: good }]))[0].hidden).to.deep.equal(after.hidden)
+    }, { range: { from: 2, to: 4 } }))
+
+    it('stops at an abort, and goes on afterwards', () => use(async engine => {
+      const session = engine.openSession()
+      await engine.run([{ session, position: 0, tokens: ids }])
+      const reason = new Error('enough')
+      const run = engine.run([{ session, position: 5, tokens: new Uint32Array(500) }], { signal: AbortSignal.abort(reason) })
+      expect(await failure(run)).to.equal(reason)
+      const controller = new AbortController()
+      // the queue gives the abort a turn before the first unit of the second item
+      const batch = Array.from({ length: 100 }, (_, i) => ({ session, position: 5 + 5 * i, tokens: ids, outputs: allLogits(5) }))
+      const later = engine.run(batch, { signal: controller.signal })
+      controller.abort(reason)
+      expect(await failure(later)).to.equal(reason)
+      expect(engine.sessionLength(session)).to.equal(5)
+      const continued = await logitsOf(engine, session, Uint32Array.of(...ids, 3), 1, 5)
+      expect(continued).to.deep.equal((await logitsOf(engine, engine.openSession(), Uint32Array.of(...ids, 3))).slice(-512))
+    }))
+
+    it('runs batches one after another, and no more once it is stopped', async () => {
+      const engine = await create(wholeModel(weights))
+      const session = engine.openSession()
+      const first = engine.run([{ session, position: 0, tokens: ids }])
+      const second = engine.run([{ session, position: 5, tokens: ids, outputs: allLogits(5) }])
+      await first
+      expect((await second)[0].rows!.length).to.equal(5)
+      await engine.stop()
+      await engine.stop()
+      expect(codeOf(() => engine.openSession())).to.equal('ERR_ENGINE_STOPPED')
+      expect((await failure(engine.run([{ session, position: 0, tokens: ids }]))).name).to.equal('EngineStoppedError')
+    })
+
+    it('reports what it loads, and stops loading at an abort', async () => {
+      const events: EngineProgress[] = []
+      const engine = await create({ ...weights, range: { from: 3, to: 6 }, onProgress: event => events.push(event) })
+      await engine.stop()
+      // threads may finish units in another order
+      expect(events.map(event => event.loaded)).to.deep.equal([1, 2, 3])
+      expect(events.map(event => event.unit).sort()).to.deep.equal([3, 4, 5])
+      expect(events.map(event => event.total)).to.deep.equal([3, 3, 3])
+      expect((await failure(create(wholeModel(weights), { signal: AbortSignal.abort(new Error('no')) }))).message).to.equal('no')
+    })
+
+    it('names the tensor that a unit lacks', async () => {
+      const error = await failure(withEngine(create, {
+        ...weights,
+        unit: index => {
+          const { unit, tensors: { gate, ...tensors } } = weights.unit(index)
+          return { unit, tensors }
+        }
+      }, engine => engine.run([{ session: engine.openSession(), position: 0, tokens: ids }])))
+      expect([error.code, error.field]).to.deep.equal(['ERR_UNSUPPORTED_MODEL', 'gate'])
+    })
+  })
+}
+
+describe('engine: oracle', () => {
+  it('refuses shapes that the profile does not define', async () => {
+    const weights = openNamed('qwen2')!
+    for (const [field, changes] of [['hiddenSize', { hiddenSize: 48 }], ['headSize', { headSize: 40 }], ['feedForwardSize', { feedForwardSize: 100 }]] as const) {
+      const architecture = { ...weights.architecture, ...changes }
+      const error = await failure(createOracleEngine(wholeModel({ ...weights, architecture })))
+      expect([error.name, error.field]).to.deep.equal(['UnsupportedModelError', field])
+    }
+  })
+})
+
+describe('best logits', () => {
+  it('come best first, equal ones by the lowest id', () => {
+    const logits = Float32Array.of(1, 3, 2, 3, -0, 0, 3)
+    expect([...bestLogits(logits, 1)]).to.deep.equal([1])
+    expect([...bestLogits(logits, 7)]).to.deep.equal([1, 3, 6, 2, 0, 4, 5])
+    expect([...bestLogits(logits, 2)]).to.deep.equal([1, 3])
+  })
+})
