@@ -1,5 +1,5 @@
-// Compiles the AssemblyScript kernels: one module that uses relaxed SIMD and
-// one for engines without it.
+// Compiles the AssemblyScript kernels: one module that uses relaxed SIMD, one
+// for engines without it, and one of float products for calibration.
 
 import { mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,7 +7,8 @@ import { root, run } from './set-up.mjs'
 
 const variants = [
   { name: 'relaxed', features: 'simd,relaxed-simd,threads' },
-  { name: 'plain', features: 'simd,threads' }
+  { name: 'plain', features: 'simd,threads' },
+  { name: 'float-product', features: 'simd,threads' }
 ]
 
 /** The host owns the memory: the modules bring no heap and no checks that trap. */

@@ -252,7 +252,7 @@ async function step (name, inputs, outputs, message, build) {
 /** @param {string} node */
 export async function buildKernels (node) {
   const inputs = fingerprint(root, ['src/engine/kernels', 'scripts/build-kernels.mjs', 'node_modules/assemblyscript/package.json'])
-  await step('kernels', inputs, ['dist/kernels/relaxed.wasm', 'dist/kernels/plain.wasm'], 'Compiling kernels ...', () =>
+  await step('kernels', inputs, ['dist/kernels/relaxed.wasm', 'dist/kernels/plain.wasm', 'dist/kernels/float-product.wasm'], 'Compiling kernels ...', () =>
     run(node, ['scripts/build-kernels.mjs']))
 }
 
