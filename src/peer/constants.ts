@@ -82,8 +82,38 @@ export const MAXIMUM_INFO_STREAMS = 4
 /** A stream without sessions is kept that long for the next session. */
 export const LINK_LINGER_MILLISECONDS = 30_000
 
-/** Steps of at most this many rows run as one batch: a decoding session waits for no more than that. */
-export const MAXIMUM_BATCH_ROWS = 256
+/**
+ * Rows of a pass: what the engine takes through the weights at once. More would only run one after another, and hold up
+ * whoever comes meanwhile.
+ */
+export const PASS_ROWS = 64
+
+/** Steps of at most this many rows are decoding: a token, or a draft that somebody waits to see confirmed. */
+export const DECODE_ROWS = 8
+
+/**
+ * Prefill rows of a pass while anybody decodes. The matrix kernels do as many products a second with 16 rows as with 64,
+ * so prompts lose little, and a decoded token waits for a quarter of the rows.
+ */
+export const PREFILL_ROWS_BESIDE_DECODING = 16
+
+/**
+ * Decode rows of one client in a pass while others want something too. With 8 rows the kernels have reached their full
+ * rate: more of them would make the others wait longer and gain nothing.
+ */
+export const CLIENT_DECODE_ROWS = 8
+
+/** After so many passes without a decode step nobody decodes: an answer has been to its client and back by then. */
+export const DECODE_MEMORY = 4
+
+/**
+ * Before a pass the queue waits for the decoding sessions of the last one, whose next tokens are on their way, for this
+ * share of the time that pass took: together they cost little more than alone.
+ */
+export const GATHER_SHARE = 1 / 16
+
+/** And no longer than that: no connection that needs more is worth waiting for. */
+export const GATHER_MILLISECONDS = 4
 
 /** Default rows of a prefill chunk: enough for the matrix kernels, short enough to pipeline. */
 export const CHUNK_ROWS = 64
@@ -123,6 +153,7 @@ export const DEFAULT_LIMITS: PeerLimits = {
   window: 8,
   contextLength: 131_072,
   queuedBytesPerClient: 64 << 20,
+  queuedBytes: 256 << 20,
   framesPerSecond: 20_000,
   sessionIdleMilliseconds: 15 * 60_000,
   dialsPerClientAndMinute: 16

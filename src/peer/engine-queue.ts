@@ -1,11 +1,16 @@
-import type { BatchItem, BatchResult, Engine } from '../engine/index.ts'
-import { MAXIMUM_BATCH_ROWS } from './constants.ts'
+import type { BatchResult, BatchItem, Engine } from '../engine/index.ts'
+import { DECODE_ROWS, GATHER_MILLISECONDS, GATHER_SHARE } from './constants.ts'
+import { SessionClosedError } from './errors.ts'
+import { choosePass, INITIAL_SCHEDULE } from './schedule.ts'
+import { addPart, partOf } from './step-parts.ts'
 
-/** Rows of one session that wait for the engine. Exactly one of `done` and `failed` is called, unless the job is cancelled. */
+/** Rows of one session that wait for the engine. Exactly one of `done` and `failed` is called, unless the job is cancelled before it was admitted. */
 export interface EngineJob {
   item: BatchItem
   rows: number
-  /** Asked when the job could run now; it runs where the answer is true. Call `kick` when the answer may have changed. */
+  /** PeerId of whoever the rows are computed for; empty for this process */
+  client: string
+  /** Asked once the job could run; it runs from then on where the answer is true. Call `kick` when the answer may have changed. */
   admit?: () => boolean
   done: (result: BatchResult) => void
   failed: (error: unknown) => void
@@ -13,16 +18,32 @@ export interface EngineJob {
 
 /**
  * Everything that runs on one engine goes through its queue: one call of
- * `run` at a time, with the next job of every session that waits, so that
- * sessions share a pass over the weights. Jobs of a session run in order.
+ * `run` at a time, a pass over the weights, in which `choosePass` gives all
+ * sessions that wait their rows. A long job runs in several passes. Jobs of a
+ * session run in order.
  */
 export interface EngineQueue {
   submit (job: EngineJob): void
-  /** drops the jobs of a session that do not run yet and match */
+  /** drops the jobs of a session that match; those that have begun fail, at the latest after the present call */
   cancel (session: number, matches?: (job: EngineJob) => boolean): void
   /** at once, or after the present call where the session is part of it */
   afterRun (session: number, action: () => void): void
   kick (): void
+}
+
+/** A job with what it has come to. */
+interface Entry {
+  job: EngineJob
+  admitted: boolean
+  /** rows that have run */
+  ran: number
+  result?: BatchResult
+}
+
+/** What an entry runs in a pass. */
+interface Part {
+  entry: Entry
+  count: number
 }
 
 const queues = new WeakMap<Engine, EngineQueue>()
@@ -38,56 +59,107 @@ export function engineQueue (engine: Engine): EngineQueue {
 }
 
 function createEngineQueue (engine: Engine): EngineQueue {
-  const waiting = new Map<number, EngineJob[]>()
+  /** sessions in the order of their turns; what runs is still the first of its session */
+  const waiting = new Map<number, Entry[]>()
   const actions = new Map<number, Array<() => void>>()
-  let active: EngineJob[] = []
+  let schedule = INITIAL_SCHEDULE
+  let active: Part[] = []
   let running = false
+  /** sessions that decoded in the last pass and are not back yet */
+  let awaited = new Set<number>()
+  let gatherMilliseconds = 0
 
-  function pick (): EngineJob[] {
-    const batch: EngineJob[] = []
-    let rows = 0
-    for (const [session, jobs] of [...waiting]) {
-      const job = jobs[0]
-      if (batch.length > 0 && rows + job.rows > MAXIMUM_BATCH_ROWS) continue
-      if (job.admit?.() === false) continue
-      jobs.shift()
-      rows += job.rows
-      batch.push(job)
-      // to the end of the line
-      waiting.delete(session)
-      if (jobs.length > 0) waiting.set(session, jobs)
+  function pick (): Part[] {
+    const refused = new Set<Entry>()
+    for (;;) {
+      const candidates = [...waiting.values()].map(entries => entries[0]).filter(entry => !refused.has(entry))
+      const chosen = choosePass(candidates.map(({ job, ran }) => ({
+        session: job.item.session, client: job.client, rows: job.rows - ran, decodes: job.rows <= DECODE_ROWS
+      })), schedule)
+      const parts = chosen.grants.map(({ session, rows }) => ({ entry: waiting.get(session)![0], count: rows }))
+      for (const { entry } of parts) {
+        entry.admitted ||= entry.job.admit?.() ?? true
+        if (!entry.admitted) refused.add(entry)
+      }
+      if (parts.some(({ entry }) => refused.has(entry))) continue
+      schedule = chosen.state
+      return parts
     }
-    return batch
   }
 
-  async function runOne (job: EngineJob): Promise<() => void> {
+  async function runOne (part: Part): Promise<() => void> {
     try {
-      const [result] = await engine.run([job.item])
-      return () => job.done(result)
+      const [result] = await engine.run([itemOf(part)])
+      return () => settle(part, result)
     } catch (error) {
-      return () => job.failed(error)
+      return () => abandon(part.entry, error)
     }
   }
 
-  async function runBatch (batch: EngineJob[]): Promise<Array<() => void>> {
-    if (batch.length === 1) return [await runOne(batch[0])]
+  async function runParts (parts: Part[]): Promise<Array<() => void>> {
+    if (parts.length === 1) return [await runOne(parts[0])]
     try {
-      const results = await engine.run(batch.map(job => job.item))
-      return batch.map((job, index) => () => job.done(results[index]))
+      const results = await engine.run(parts.map(itemOf))
+      return parts.map((part, index) => () => settle(part, results[index]))
     } catch {
       // one bad session must not fail the others: sessions hold what they had, so run them one by one
       const outcomes: Array<() => void> = []
-      for (const job of batch) outcomes.push(await runOne(job))
+      for (const part of parts) outcomes.push(await runOne(part))
       return outcomes
     }
   }
 
+  function itemOf ({ entry: { job, ran }, count }: Part): BatchItem {
+    return partOf(job.item, job.rows, ran, count)
+  }
+
+  function settle ({ entry, count }: Part, result: BatchResult): void {
+    const { job } = entry
+    if (!isFirst(entry)) return job.failed(new SessionClosedError())
+    entry.result = addPart(entry.result, result, job.rows, entry.ran, count)
+    entry.ran += count
+    if (entry.ran < job.rows) return
+    takeOff(entry)
+    job.done(entry.result)
+  }
+
+  function abandon (entry: Entry, error: unknown): void {
+    const { job: { item: { session, position }, failed } } = entry
+    // as if none of its parts had run
+    if (entry.ran > 0 && engine.sessionLength(session) > position) engine.truncate(session, position)
+    takeOff(entry)
+    failed(error)
+  }
+
+  /** Whether an entry is still there: it may have been cancelled while it ran. */
+  function isFirst (entry: Entry): boolean {
+    return waiting.get(entry.job.item.session)?.[0] === entry
+  }
+
+  function takeOff (entry: Entry): void {
+    if (!isFirst(entry)) return
+    const { session } = entry.job.item
+    const entries = waiting.get(session)!
+    entries.shift()
+    if (entries.length === 0) waiting.delete(session)
+  }
+
   async function loop (): Promise<void> {
     for (;;) {
+      await gather()
       active = pick()
       if (active.length === 0) break
-      const outcomes = await runBatch(active)
-      const sessions = active.map(job => job.item.session)
+      const started = performance.now()
+      // to the end of the line
+      for (const { entry: { job: { item: { session } } } } of active) {
+        const entries = waiting.get(session)!
+        waiting.delete(session)
+        waiting.set(session, entries)
+      }
+      const outcomes = await runParts(active)
+      const sessions = active.map(({ entry }) => entry.job.item.session)
+      awaited = new Set(active.filter(({ entry }) => entry.job.rows <= DECODE_ROWS).map(({ entry }) => entry.job.item.session))
+      gatherMilliseconds = Math.min(GATHER_MILLISECONDS, (performance.now() - started) * GATHER_SHARE)
       active = []
       for (const outcome of outcomes) outcome()
       for (const session of sessions) {
@@ -99,6 +171,15 @@ function createEngineQueue (engine: Engine): EngineQueue {
     running = false
   }
 
+  /** Lets the next steps of sessions arrive that are on their way, as long as others wait already. */
+  async function gather (): Promise<void> {
+    const end = performance.now() + gatherMilliseconds
+    while (waiting.size > 0 && [...awaited].some(session => !waiting.has(session)) && performance.now() < end) {
+      await new Promise<void>(resolve => setImmediate(resolve))
+    }
+    awaited.clear()
+  }
+
   function kick (): void {
     if (running || waiting.size === 0) return
     running = true
@@ -108,18 +189,25 @@ function createEngineQueue (engine: Engine): EngineQueue {
 
   return {
     submit (job) {
-      const jobs = waiting.get(job.item.session)
-      if (jobs === undefined) waiting.set(job.item.session, [job])
-      else jobs.push(job)
+      const { session } = job.item
+      const entry: Entry = { job, admitted: false, ran: 0 }
+      const entries = waiting.get(session)
+      if (entries === undefined) waiting.set(session, [entry])
+      else entries.push(entry)
       kick()
     },
     cancel (session, matches = () => true) {
-      const left = (waiting.get(session) ?? []).filter(job => !matches(job))
+      const entries = waiting.get(session) ?? []
+      const left = entries.filter(({ job }) => !matches(job))
       if (left.length === 0) waiting.delete(session)
       else waiting.set(session, left)
+      for (const entry of entries) {
+        // what runs fails when the call is over
+        if (entry.admitted && matches(entry.job) && !active.some(part => part.entry === entry)) entry.job.failed(new SessionClosedError())
+      }
     },
     afterRun (session, action) {
-      if (!active.some(job => job.item.session === session)) {
+      if (!active.some(({ entry }) => entry.job.item.session === session)) {
         action()
         return
       }

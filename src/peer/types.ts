@@ -23,6 +23,8 @@ export interface PeerLimits {
   contextLength: number
   /** bytes of queued steps of one client */
   queuedBytesPerClient: number
+  /** bytes of queued steps of all clients */
+  queuedBytes: number
   /** frames a second on one stream, averaged; four times as many in a burst */
   framesPerSecond: number
   /** milliseconds after which a session without a frame is closed */

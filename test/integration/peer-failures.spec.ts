@@ -10,6 +10,7 @@ import { encodeError, encodeOpened, ErrorCode, Kind } from '../../src/peer/wire/
 import type { Frame } from '../../src/peer/wire/index.ts'
 import type { Link } from '../../src/peer/link.ts'
 import { createSwarm, rawLink, rawRoute, rejection, stubModel } from '../support/peers.ts'
+import type { RawLink } from '../support/peers.ts'
 import { createStubEngine, STUB_ARCHITECTURE } from '../support/stub-engine.ts'
 
 const ids = (length: number): Uint32Array => Uint32Array.from({ length }, (_value, index) => index % 64)
@@ -343,6 +344,27 @@ describe('peer: failures', () => {
       await raw.next(Kind.opened)
       for (const sequence of [1, 2]) raw.send({ kind: Kind.step, sequence, position: 20 * (sequence - 1), rows: 20, tokens: ids(20) })
       expect(await raw.nextError()).to.include({ code: ErrorCode.busy, retryable: true, sessionLost: false })
+    })
+
+    it('refuses bytes of all clients beyond its room, as retryable, until there is room again', async () => {
+      const gate = Promise.withResolvers<void>()
+      const peer = await swarm.peer(0, 6, { limits: { queuedBytes: 300 }, gate: () => gate.promise })
+      const first = await rawLink(await swarm.client(), peer.address)
+      const second = await rawLink(await swarm.client(), peer.address)
+      for (const raw of [first, second]) {
+        raw.open({ range: { from: 0, to: 6 } })
+        await raw.next(Kind.opened)
+      }
+      const step = (raw: RawLink, sequence: number): void => raw.send({ kind: Kind.step, sequence, rows: 30, tokens: ids(30) })
+      step(first, 1)
+      first.send({ kind: Kind.probe, sequence: 1 })
+      await first.next(Kind.probed)
+      step(second, 1)
+      expect(await second.nextError()).to.include({ code: ErrorCode.busy, retryable: true, sessionLost: false })
+      gate.resolve()
+      await first.next(Kind.answer)
+      step(second, 2)
+      await second.next(Kind.answer)
     })
 
     it('resets streams with broken bytes, other versions or too many frames', async () => {

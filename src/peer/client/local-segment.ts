@@ -27,12 +27,14 @@ export function createLocalSegment (engine: Engine, stage: number, capacity: num
         const job: EngineJob = {
           item: { session, position: chunk.position, tokens: chunk.tokens, hidden: chunk.hidden, outputs: hostsHead ? chunk.outputs : undefined },
           rows: chunk.rows,
+          client: '',
           done: result => {
             waiting.delete(job)
             resolve({ hidden: result.hidden, results: hostsHead ? result.rows ?? [] : undefined, spans: [result.milliseconds] })
           },
           failed: error => {
-            waiting.delete(job)
+            // it was cancelled while it ran
+            if (!waiting.delete(job)) return
             // the chunks behind it were meant for positions that are not there now
             for (const [other, { reject }] of waiting) {
               queue.cancel(session, candidate => candidate === other)

@@ -33,6 +33,7 @@ export function createStepRunner (init: StepRunnerInit): StepRunner {
   const takesTokens = engine.range.from === 0
   /** bytes of accepted steps for each client */
   const queuedBytes = new Map<string, number>()
+  let allQueuedBytes = 0
   /** results that the present batch will put on a link */
   const reservedBytes = new WeakMap<Link, number>()
   store.onRemove(session => drop(session, Infinity))
@@ -48,12 +49,14 @@ export function createStepRunner (init: StepRunnerInit): StepRunner {
     if (session.pending.size >= limits.window) return store.fail(session, { code: ErrorCode.credit, message: `more than ${limits.window} steps under way`, retryable: false })
     const bytes = queuedBytes.get(session.client) ?? 0
     if (bytes + frame.byteLength > limits.queuedBytesPerClient) return store.tell(session, { code: ErrorCode.busy, message: `more than ${limits.queuedBytesPerClient} bytes of one client wait`, retryable: true }, frame.sequence)
+    if (allQueuedBytes + frame.byteLength > limits.queuedBytes) return store.tell(session, { code: ErrorCode.busy, message: `more than ${limits.queuedBytes} bytes wait`, retryable: true }, frame.sequence)
     // a step that was cancelled while it ran may have left more behind than was ever promised
     if (session.pending.size === 0) session.expectedLength = Math.min(session.expectedLength, engine.sessionLength(session.engineSession))
     const problem = stepProblem(frame, { architecture, takesTokens, rowsPerStep, stages: session.stages, length: session.expectedLength, capacity: session.capacity })
     if (problem !== undefined) return store.tell(session, { code: ErrorCode.invalidStep, message: problem }, frame.sequence)
     session.expectedLength = frame.position + frame.rows
     queuedBytes.set(session.client, bytes + frame.byteLength)
+    allQueuedBytes += frame.byteLength
     const pending: PendingStep = { sequence: frame.sequence, byteLength: frame.byteLength, job: createJob(session, frame, now, output) }
     session.pending.set(frame.sequence, pending)
     if (frame.deadline > 0) {
@@ -69,6 +72,7 @@ export function createStepRunner (init: StepRunnerInit): StepRunner {
     return {
       item: { session: session.engineSession, position, tokens, hidden, outputs: hostsHead ? outputs : undefined },
       rows,
+      client: session.client,
       // a receiver that does not read stops its own sessions, and no others
       admit: () => {
         const reserved = reservedBytes.get(output) ?? 0
@@ -98,6 +102,7 @@ export function createStepRunner (init: StepRunnerInit): StepRunner {
     if (pending === undefined) return false
     session.pending.delete(sequence)
     clearTimeout(pending.timer)
+    allQueuedBytes -= pending.byteLength
     const bytes = (queuedBytes.get(session.client) ?? 0) - pending.byteLength
     if (bytes > 0) queuedBytes.set(session.client, bytes)
     else queuedBytes.delete(session.client)

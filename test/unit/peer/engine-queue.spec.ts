@@ -1,30 +1,32 @@
 import { expect } from 'chai'
-import type { BatchItem, Engine } from '../../../src/engine/index.ts'
+import type { BatchItem, BatchResult, Engine } from '../../../src/engine/index.ts'
 import { engineQueue } from '../../../src/peer/engine-queue.ts'
 import type { EngineJob } from '../../../src/peer/engine-queue.ts'
-import { createStubEngine } from '../../support/stub-engine.ts'
+import { createStubEngine, STUB_ARCHITECTURE } from '../../support/stub-engine.ts'
 import type { StubEngineOptions } from '../../support/stub-engine.ts'
 
-function setUp (options: StubEngineOptions = {}) {
+function setUp (options: StubEngineOptions = {}, range = { from: 0, to: 6 }) {
   const batches: BatchItem[][] = []
-  const engine: Engine = createStubEngine({ from: 0, to: 6 }, { onBatch: batch => batches.push(batch), ...options })
+  const engine: Engine = createStubEngine(range, { onBatch: batch => batches.push(batch), ...options })
   const log: string[] = []
-  const submit = (session: number, position: number, rows = 1, more: Partial<EngineJob> = {}): Promise<void> => new Promise(resolve => {
+  const submit = (session: number, position: number, rows = 1, more: Partial<EngineJob> = {}): Promise<BatchResult | undefined> => new Promise(resolve => {
     engineQueue(engine).submit({
-      item: { session, position, tokens: new Uint32Array(rows) },
+      item: { session, position, tokens: Uint32Array.from({ length: rows }, (_, row) => (position + row) % 64) },
       rows,
-      done: () => {
+      client: 'a client',
+      done: result => {
         log.push(`${session}@${position}`)
-        resolve()
+        resolve(result)
       },
       failed: error => {
         log.push(`${session}@${position} ${(error as Error).message}`)
-        resolve()
+        resolve(undefined)
       },
       ...more
     })
   })
-  return { engine, queue: engineQueue(engine), batches, log, submit, shape: () => batches.map(batch => batch.map(({ session, position }) => `${session}@${position}`)) }
+  const shape = () => batches.map(batch => batch.map(({ session, position, tokens }) => `${session}@${position}${tokens!.length > 1 ? `+${tokens!.length}` : ''}`))
+  return { engine, queue: engineQueue(engine), batches, log, submit, shape }
 }
 
 describe('peer: queue of an engine', () => {
@@ -48,11 +50,90 @@ describe('peer: queue of an engine', () => {
     expect(shape()).to.deep.equal([[`${a}@0`, `${b}@0`], [`${a}@1`], [`${a}@2`]])
   })
 
-  it('bounds the rows of a call, and nobody waits for ever', async () => {
-    const { engine, submit, shape } = setUp()
-    const [a, b, c] = [engine.openSession(), engine.openSession(), engine.openSession()]
-    await Promise.all([submit(a, 0, 200), submit(b, 0, 200), submit(c, 0, 1), submit(a, 200, 200)])
-    expect(shape()).to.deep.equal([[`${a}@0`, `${c}@0`], [`${b}@0`], [`${a}@200`]])
+  it('cuts long steps into passes in which others have their rows, and joins the results', async () => {
+    const { engine, submit, shape } = setUp({ architecture: { ...STUB_ARCHITECTURE, contextLength: 4096 } })
+    const [a, b] = [engine.openSession(), engine.openSession()]
+    const outputs = [3, 15, 16, 69].map(row => ({ row, output: { kind: 'logits' as const } }))
+    const item = (session: number): BatchItem => ({ session, position: 0, tokens: Uint32Array.from({ length: 70 }, (_, row) => row % 64), outputs })
+    const [long] = await Promise.all([submit(a, 0, 70, { item: item(a) }), submit(b, 0)])
+    expect(shape()).to.deep.equal([[`${b}@0`, `${a}@0+16`], [`${a}@16+16`], [`${a}@32+16`], [`${a}@48+16`], [`${a}@64+6`]])
+    const alone = setUp()
+    const [whole] = await alone.engine.run([item(alone.engine.openSession())])
+    expect(long!.rows).to.deep.equal(whole.rows)
+  })
+
+  it('joins hidden states', async () => {
+    const { engine, submit, batches } = setUp({}, { from: 0, to: 3 })
+    const session = engine.openSession()
+    const joined = await submit(session, 0, 200)
+    expect(batches.map(([{ tokens }]) => tokens!.length)).to.deep.equal([64, 64, 64, 8])
+    const alone = setUp({}, { from: 0, to: 3 })
+    const [whole] = await alone.engine.run([{ session: alone.engine.openSession(), position: 0, tokens: Uint32Array.from({ length: 200 }, (_, row) => row % 64) }])
+    expect(joined!.hidden).to.deep.equal(whole.hidden)
+  })
+
+  it('lets 4 sessions decode while a prompt of 2,000 tokens waits', async () => {
+    const { engine, submit, batches } = setUp({ architecture: { ...STUB_ARCHITECTURE, contextLength: 4096 } })
+    const [long, ...decoders] = Array.from({ length: 5 }, () => engine.openSession())
+    const prompt = submit(long, 0, 2000, { client: 'another client' })
+    const passes: number[] = []
+    await Promise.all(decoders.map(async session => {
+      for (let token = 0; token < 20; token++) {
+        const before = batches.length
+        await submit(session, token)
+        passes.push(batches.length - before)
+      }
+    }))
+    // the one that runs when a step comes, and one with the step
+    expect(Math.max(...passes)).to.be.at.most(2)
+    await prompt
+    for (const batch of batches) {
+      const prefill = batch.filter(({ session }) => session === long).map(({ tokens }) => tokens!.length)
+      expect(prefill.length, 'the prompt goes on in every pass').to.be.at.most(1)
+      if (batch.some(({ session }) => session !== long)) expect(prefill[0] ?? 0).to.be.at.most(16)
+    }
+    expect(batches.length).to.be.below(2000 / 16 + 20)
+  })
+
+  it('undoes a long step that fails in the middle', async () => {
+    const { engine, submit, log } = setUp({
+      gate: async ([{ position }]) => {
+        if (position >= 138) throw new Error('no more')
+      }
+    })
+    const session = engine.openSession()
+    await submit(session, 0, 10)
+    await submit(session, 10, 200)
+    expect(log).to.deep.equal([`${session}@0`, `${session}@10 no more`])
+    expect(engine.sessionLength(session)).to.equal(10)
+  })
+
+  it('ends a long step that is cancelled between its passes, or in one', async () => {
+    for (const during of [true, false]) {
+      const passed = Promise.withResolvers<void>()
+      const gate = Promise.withResolvers<void>()
+      const { engine, queue, submit, log, batches } = setUp({
+        gate: async () => {
+          if (batches.length < 2) return
+          passed.resolve()
+          await gate.promise
+        }
+      })
+      const [a, b] = [engine.openSession(), engine.openSession()]
+      const step = submit(a, 0, 300)
+      // after a pass of the first it is the turn of the other
+      const other = during ? undefined : submit(b, 0, 64, { client: 'another client' })
+      await passed.promise
+      expect(batches[1][0].session).to.equal(during ? a : b)
+      queue.cancel(a)
+      expect(log).to.deep.equal(during ? [] : [`${a}@0 the session is closed`])
+      gate.resolve()
+      await Promise.all([step, other])
+      expect(log).to.deep.equal([`${a}@0 the session is closed`, ...(during ? [] : [`${b}@0`])])
+      // the session is of use afterwards
+      await submit(a, 0, 3)
+      expect(log.at(-1)).to.equal(`${a}@0`)
+    }
   })
 
   it('holds back what cannot be passed on', async () => {
