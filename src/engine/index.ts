@@ -8,6 +8,7 @@
 export * from './types.ts'
 export * from './errors.ts'
 export { cos64, exp64, log64, pow64, sin64 } from './exact-math.ts'
+export { fillRopeRow, frequencies as ropeFrequencies } from './rope-table.ts'
 export { unitName } from './unit-name.ts'
 export { createWasmEngine as createEngine } from './wasm/engine.ts'
 export { availableVariants } from './wasm/kernels.ts'

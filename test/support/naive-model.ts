@@ -9,12 +9,18 @@ export type NaiveTensors = Record<string, { shape: number[], values: ArrayLike<n
  * Written after the papers (RMSNorm, rotary embedding, grouped queries, SwiGLU)
  * and shares no code with the engines.
  *
+ * @param watch gets each vector that a matrix is applied to
  * @returns logits of every position
  */
-export function naiveLogits (a: Architecture, tensors: NaiveTensors, ids: ArrayLike<number>): number[][] {
+export function naiveLogits (
+  a: Architecture, tensors: NaiveTensors, ids: ArrayLike<number>, watch: (name: string, x: number[]) => void = () => {}
+): number[][] {
   const matrix = (name: string) => {
     const { shape: [rows, columns], values } = tensors[name]
-    return (x: number[]) => Array.from({ length: rows }, (_, n) => x.reduce((sum, value, k) => sum + value * values[n * columns + k], 0))
+    return (x: number[]) => {
+      watch(name, x)
+      return Array.from({ length: rows }, (_, n) => x.reduce((sum, value, k) => sum + value * values[n * columns + k], 0))
+    }
   }
   const norm = (name: string) => (x: number[]) => {
     const root = Math.sqrt(x.reduce((sum, value) => sum + value * value, 0) / x.length + a.normEpsilon)
