@@ -17,7 +17,8 @@ export type {
 // engines: `createEngine` serves, the other two check it
 export { availableVariants, createEngine, createOracleEngine, createReferenceEngine, unitName } from './engine/index.ts'
 export type {
-  AbortOptions, BatchItem, BatchResult, Engine, EngineInit, EngineProgress, ReferenceOptions, RowOutput, RowResult
+  AbortOptions, BatchItem, BatchResult, Engine, EngineInit, EngineProgress, OpenSessionOptions, ReferenceOptions,
+  RowOutput, RowResult
 } from './engine/index.ts'
 
 // peers, routes and sessions
@@ -44,8 +45,8 @@ export {
   UnknownModelError, UnsupportedModelError, UnsupportedTokenizerError, UnusableRepositoryError, WheelError
 } from './model/index.ts'
 export {
-  ContextLengthError, EngineError, EngineStoppedError, InvalidBatchError, KeyValueBudgetError, NotFiniteError,
-  SessionLimitError, UnknownSessionError, UnsupportedModelError as UnsupportedByEngineError, WorkerFailedError
+  ContextLengthError, EngineError, EngineStoppedError, InvalidBatchError, InvalidPrefixError, KeyValueBudgetError,
+  NotFiniteError, SessionLimitError, UnknownSessionError, UnsupportedModelError as UnsupportedByEngineError, WorkerFailedError
 } from './engine/index.ts'
 export {
   CapacityError, DeadlineError, DialRefusedError, FrameError, FrameVersionError, IncompatibleVersionError,

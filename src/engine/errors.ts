@@ -77,6 +77,21 @@ export class KeyValueBudgetError extends EngineError {
   }
 }
 
+/** A session cannot begin with more positions than the other one holds. */
+export class InvalidPrefixError extends EngineError {
+  override readonly name = 'InvalidPrefixError'
+  readonly code = 'ERR_INVALID_PREFIX'
+  readonly length: number
+  /** positions that the other session holds */
+  readonly held: number
+
+  constructor (length: number, held: number) {
+    super(`a prefix of ${length} positions, the session has ${held}`)
+    this.length = length
+    this.held = held
+  }
+}
+
 /** The model cannot be run by this engine: a shape or type it has no code for. */
 export class UnsupportedModelError extends EngineError {
   override readonly name = 'UnsupportedModelError'

@@ -53,19 +53,34 @@ export interface AbortOptions {
   signal?: AbortSignal
 }
 
+export interface OpenSessionOptions {
+  /** positions that are promised to the session: room for them is set aside. Without it the session takes what is free */
+  capacity?: number
+  /** the session begins with the first `length` positions that another one holds; both go on independently of each other */
+  prefix?: { session: number, length: number }
+}
+
 /** Runs a contiguous range of units. All implementations give the same interface. */
 export interface Engine {
   readonly architecture: Architecture
   readonly range: UnitRange
   /** kernels that it runs, where there is a choice; for reports */
   readonly variant?: EngineInit['variant']
-  /** KV positions that fit into the budget, over all sessions */
+  /** KV positions of the budget that no session holds and none was promised */
   readonly freePositions: number
-  /** a new empty session; throws SessionLimitError or KeyValueBudgetError */
-  openSession (options?: { capacity?: number }): number
+  /**
+   * A new session. Promises are never more than what is free; a session can
+   * write as many positions as it was promised, once each. What it begins with
+   * costs only the pages that are not shared. Throws SessionLimitError,
+   * KeyValueBudgetError, ContextLengthError, and for a prefix
+   * UnknownSessionError and InvalidPrefixError.
+   */
+  openSession (options?: OpenSessionOptions): number
   /** number of positions a session holds */
   sessionLength (session: number): number
-  /** forgets all positions from `length` on */
+  /** sets aside what a step will need that writes positions [from, to), beyond what is promised; throws KeyValueBudgetError */
+  reserve (session: number, from: number, to: number): void
+  /** forgets all positions from `length` on, and what was reserved for them */
   truncate (session: number, length: number): void
   closeSession (session: number): void
   /**

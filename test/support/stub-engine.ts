@@ -1,4 +1,5 @@
 import type { BatchItem, BatchResult, Engine, RowOutput, RowResult } from '../../src/engine/index.ts'
+import { PageAllocator } from '../../src/engine/page-allocator.ts'
 import type { Architecture, Manifest, UnitRange } from '../../src/model/index.ts'
 
 export const STUB_ARCHITECTURE: Architecture = {
@@ -33,6 +34,8 @@ export function stubManifest (architecture: Architecture = STUB_ARCHITECTURE, sa
 export interface StubEngineOptions {
   architecture?: Architecture
   maximumSessions?: number
+  /** budget; default a million */
+  positions?: number
   /** awaited in each `run` before anything is computed */
   gate?: (batch: BatchItem[]) => Promise<void> | void
   /** called with each batch that runs */
@@ -56,8 +59,8 @@ export function createStubEngine (range: UnitRange, options: StubEngineOptions =
   const { hiddenSize, vocabularySize, layerCount } = architecture
   const head = layerCount + 1
   /** for each session and unit the running sums after each position */
-  const sessions = new Map<number, { capacity: number, sums: number[][] }>()
-  let next = 1
+  const sessions = new Map<number, { sums: number[][] }>()
+  const allocator = new PageAllocator({ pages: options.positions ?? 1 << 20, pagePositions: 1, sessions: 1000, contextLength: architecture.contextLength })
   let busy = false
 
   function mix (value: number, unit: number, position: number, history: number): number {
@@ -84,7 +87,6 @@ export function createStubEngine (range: UnitRange, options: StubEngineOptions =
     if (session === undefined) throw new Error(`unknown session ${item.session}`)
     const rows = item.tokens?.length ?? item.hidden!.length / hiddenSize
     if (item.position > lengthOf(session)) throw new Error('gap')
-    if (item.position + rows > session.capacity) throw new Error('context length')
     const state = new Float32Array(rows * hiddenSize)
     if (item.tokens !== undefined) item.tokens.forEach((id, row) => state.subarray(row * hiddenSize, (row + 1) * hiddenSize).fill(id))
     else state.set(item.hidden!)
@@ -113,22 +115,30 @@ export function createStubEngine (range: UnitRange, options: StubEngineOptions =
   const engine: StubEngine = {
     architecture,
     range,
-    freePositions: 1 << 20,
+    get freePositions () {
+      return allocator.freePositions
+    },
     stopped: false,
     get openSessions () {
       return sessions.size
     },
-    openSession ({ capacity = architecture.contextLength } = {}) {
+    openSession (init) {
       if (sessions.size >= (options.maximumSessions ?? 1000)) throw new Error('no room for another session')
-      sessions.set(next, { capacity, sums: Array.from({ length: Math.max(1, Math.min(range.to, head) - range.from) }, () => []) })
-      return next++
+      const id = allocator.open(init)
+      const source = init?.prefix === undefined ? undefined : sessions.get(init.prefix.session)
+      const sums = Array.from({ length: Math.max(1, Math.min(range.to, head) - range.from) }, (_value, index) => source?.sums[index].slice(0, init!.prefix!.length) ?? [])
+      sessions.set(id, { sums })
+      return id
     },
     sessionLength: id => lengthOf(sessions.get(id)!),
+    reserve: (session, from, to) => allocator.reserve({ session, from, to }),
     truncate (id, length) {
+      allocator.truncate(id, length)
       for (const sums of sessions.get(id)!.sums) sums.length = Math.min(sums.length, length)
     },
     closeSession (id) {
       if (!sessions.delete(id)) throw new Error('closed twice')
+      allocator.close(id)
     },
     async run (batch) {
       if (busy) throw new Error('two calls of run at once')
@@ -138,7 +148,11 @@ export function createStubEngine (range: UnitRange, options: StubEngineOptions =
         // something to wait for only where a test wants it: a plain call costs one microtask
         if (options.gate !== undefined) await options.gate(batch)
         const started = performance.now()
+        for (const { session } of batch) if (!sessions.has(session)) throw new Error(`unknown session ${session}`)
+        const ends = batch.map(({ session, position, tokens, hidden }) => ({ session, from: position, to: position + (tokens?.length ?? hidden!.length / hiddenSize) }))
+        allocator.write(ends)
         const results = batch.map(runItem)
+        for (const { session, to } of ends) allocator.commit(session, to)
         for (const result of results) result.milliseconds = (performance.now() - started) / batch.length
         return results
       } finally {

@@ -35,6 +35,10 @@ export class OracleArithmetic implements Arithmetic<OracleCache> {
     return new OracleCache()
   }
 
+  copyCache (cache: OracleCache): OracleCache {
+    return cache.copy()
+  }
+
   embed (ids: Uint32Array): Float32Array {
     const embedding = need(this.#units.get(0), 'embedding', 'embed') as OracleMatrix
     const out = new Float32Array(ids.length * embedding.columns)

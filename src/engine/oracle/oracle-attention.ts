@@ -21,6 +21,15 @@ export class OracleCache {
   keyScales = new Float32Array(0)
   valueScales = new Float32Array(0)
 
+  copy (): OracleCache {
+    const copy = new OracleCache()
+    copy.keys = this.keys.slice()
+    copy.values = this.values.slice()
+    copy.keyScales = this.keyScales.slice()
+    copy.valueScales = this.valueScales.slice()
+    return copy
+  }
+
   /** Section 5, step 4: stores the rows of keys and values from `position` on. */
   store (keys: Float32Array, values: Float32Array, position: number, rows: number, block: number): void {
     const width = keys.length / rows

@@ -42,6 +42,10 @@ export class ReferenceArithmetic implements Arithmetic<ReferenceCache> {
     return { keys: new Float32Array(0), values: new Float32Array(0) }
   }
 
+  copyCache ({ keys, values }: ReferenceCache): ReferenceCache {
+    return { keys: keys.slice(), values: values.slice() }
+  }
+
   embed (ids: Uint32Array): Float32Array {
     const { values, columns } = need(this.#units.get(0), 'embedding', 'embed')
     const out = new Float32Array(ids.length * columns)

@@ -2,7 +2,7 @@ import type { Architecture, UnitName, UnitRange } from '../../model/index.ts'
 import { checkBatch } from '../batch.ts'
 import { EngineStoppedError, NotFiniteError } from '../errors.ts'
 import type { CheckedItem } from '../batch.ts'
-import type { AbortOptions, BatchItem, BatchResult, Engine, EngineInit, RowOutput, RowResult } from '../types.ts'
+import type { AbortOptions, BatchItem, BatchResult, Engine, EngineInit, OpenSessionOptions, RowOutput, RowResult } from '../types.ts'
 import { bestLogits } from './best-logits.ts'
 import { Sessions } from './sessions.ts'
 
@@ -10,6 +10,7 @@ import { Sessions } from './sessions.ts'
 export interface Arithmetic<Cache> {
   /** an empty KV cache of one layer of one session */
   createCache (): Cache
+  copyCache (cache: Cache): Cache
   /** rows × hiddenSize */
   embed (ids: Uint32Array): Float32Array
   /** runs a layer on `rows` rows, the first at `position`, in place; keys and values go into the cache */
@@ -40,17 +41,23 @@ export class ScalarEngine<Cache> implements Engine {
     this.range = init.range
     this.#arithmetic = arithmetic
     const { contextLength } = init.architecture
-    this.#sessions = new Sessions(init.keyValuePositions ?? contextLength * 4, contextLength, () => new Map())
+    this.#sessions = new Sessions({
+      positions: init.keyValuePositions ?? contextLength * 4,
+      contextLength,
+      createState: () => new Map(),
+      copyState: state => new Map([...state].map(([layer, cache]) => [layer, arithmetic.copyCache(cache)]))
+    })
   }
 
   get freePositions (): number { return this.#sessions.free }
 
-  openSession (options: { capacity?: number } = {}): number {
+  openSession (options?: OpenSessionOptions): number {
     if (this.#stopped) throw new EngineStoppedError()
-    return this.#sessions.open(options.capacity)
+    return this.#sessions.open(options)
   }
 
-  sessionLength (session: number): number { return this.#sessions.get(session).length }
+  sessionLength (session: number): number { return this.#sessions.length(session) }
+  reserve (session: number, from: number, to: number): void { this.#sessions.reserve(session, from, to) }
   truncate (session: number, length: number): void { this.#sessions.truncate(session, length) }
   closeSession (session: number): void { this.#sessions.close(session) }
 
@@ -72,34 +79,32 @@ export class ScalarEngine<Cache> implements Engine {
     if (this.#stopped) throw new EngineStoppedError()
     signal?.throwIfAborted()
     const checked = this.#check(batch)
-    const before = new Map(batch.map(item => [item.session, this.#sessions.get(item.session).length]))
+    const before = new Map(batch.map(item => [item.session, this.#sessions.length(item.session)]))
+    this.#sessions.write(checked)
     try {
       const results = []
       for (const item of checked) results.push(await this.#runItem(item, signal))
+      // the last item of a session says how many positions it has
+      const ends = new Map(checked.map(({ item, end }) => [item.session, end]))
+      for (const [session, end] of ends) this.#sessions.commit(session, end)
       return results
     } catch (error) {
       // rows that the batch dropped or wrote anew are gone, what was before them is kept
-      for (const item of batch) {
-        const kept = Math.min(before.get(item.session)!, item.position)
-        before.set(item.session, kept)
-        this.#sessions.resize(item.session, kept)
-      }
+      for (const { session, position } of batch) before.set(session, Math.min(before.get(session)!, position))
+      for (const [session, length] of before) this.#sessions.commit(session, length)
       throw error
     }
   }
 
   #check (batch: BatchItem[]): CheckedItem[] {
     const { architecture, range } = this
-    const lengthOf = (session: number) => this.#sessions.get(session).length
-    const checked = checkBatch(batch, { architecture, range, contextLength: architecture.contextLength, lengthOf })
-    this.#sessions.checkBudget(checked)
-    return checked
+    return checkBatch(batch, { architecture, range, contextLength: architecture.contextLength, lengthOf: session => this.#sessions.length(session) })
   }
 
   async #runItem ({ item, rows }: CheckedItem, signal?: AbortSignal): Promise<BatchResult> {
     const started = performance.now()
     const { hiddenSize, layerCount } = this.architecture
-    const session = this.#sessions.get(item.session)
+    const state = this.#sessions.state(item.session)
     let hidden: Float32Array
     if (this.range.from === 0) {
       hidden = this.#arithmetic.embed(item.tokens!)
@@ -110,8 +115,8 @@ export class ScalarEngine<Cache> implements Engine {
     for (let unit = Math.max(this.range.from, 1); unit < Math.min(this.range.to, layerCount + 1); unit++) {
       await this.#yield(signal)
       const layer = unit - 1
-      let cache = session.state.get(layer)
-      if (cache === undefined) session.state.set(layer, cache = this.#arithmetic.createCache())
+      let cache = state.get(layer)
+      if (cache === undefined) state.set(layer, cache = this.#arithmetic.createCache())
       this.#arithmetic.layer(layer, hidden, rows, item.position, cache)
       checkFinite(`layer ${layer}`, hidden, hiddenSize, item.position)
     }
@@ -121,7 +126,6 @@ export class ScalarEngine<Cache> implements Engine {
     } else {
       result.hidden = hidden
     }
-    this.#sessions.resize(item.session, item.position + rows)
     result.milliseconds = performance.now() - started
     return result
   }

@@ -1,75 +1,65 @@
-import { ContextLengthError, KeyValueBudgetError, SessionLimitError, UnknownSessionError } from '../errors.ts'
+import { PageAllocator } from '../page-allocator.ts'
 import type { CheckedItem } from '../batch.ts'
+import type { OpenSessionOptions } from '../types.ts'
 
 /** Sessions are small; this only keeps a caller that never closes from growing without end. */
 const SESSION_LIMIT = 4096
 
-interface Session<State> {
-  length: number
-  state: State
+export interface SessionsInit<State> {
+  /** budget */
+  positions: number
+  contextLength: number
+  createState: () => State
+  copyState: (state: State) => State
 }
 
-/** Book-keeping of sessions: ids, lengths, and the budget of KV positions. */
+/**
+ * Sessions with their state. The budget is counted as the real engine counts
+ * it, with pages of one position; the state itself is never shared.
+ */
 export class Sessions<State> {
-  #sessions = new Map<number, Session<State>>()
-  #next = 1
-  #free: number
-  #contextLength: number
-  #createState: () => State
+  readonly #init: SessionsInit<State>
+  readonly #allocator: PageAllocator
+  readonly #states = new Map<number, State>()
 
-  constructor (positions: number, contextLength: number, createState: () => State) {
-    this.#free = positions
-    this.#contextLength = contextLength
-    this.#createState = createState
+  constructor (init: SessionsInit<State>) {
+    this.#init = init
+    this.#allocator = new PageAllocator({ pages: init.positions, pagePositions: 1, sessions: SESSION_LIMIT, contextLength: init.contextLength })
   }
 
-  get free (): number { return this.#free }
+  get free (): number { return this.#allocator.freePositions }
 
-  /** `capacity` is not kept free; it only says early what cannot fit. */
-  open (capacity = 0): number {
-    if (capacity > this.#contextLength) throw new ContextLengthError(capacity, this.#contextLength)
-    if (capacity > this.#free) throw new KeyValueBudgetError(capacity, this.#free)
-    if (this.#sessions.size >= SESSION_LIMIT) throw new SessionLimitError(SESSION_LIMIT)
-    const id = this.#next++
-    this.#sessions.set(id, { length: 0, state: this.#createState() })
+  open (options: OpenSessionOptions = {}): number {
+    const id = this.#allocator.open(options)
+    const source = options.prefix === undefined ? undefined : this.#states.get(options.prefix.session)
+    this.#states.set(id, source === undefined ? this.#init.createState() : this.#init.copyState(source))
     return id
   }
 
-  get (id: number): Readonly<Session<State>> {
-    const session = this.#sessions.get(id)
-    if (session === undefined) throw new UnknownSessionError(id)
-    return session
+  length (id: number): number { return this.#allocator.length(id) }
+
+  /** of a session that is open */
+  state (id: number): State { return this.#states.get(id)! }
+
+  reserve (session: number, from: number, to: number): void { this.#allocator.reserve({ session, from, to }) }
+
+  /** Takes room for all that a batch writes, or throws KeyValueBudgetError. */
+  write (batch: CheckedItem[]): void {
+    this.#allocator.write(batch.map(({ item: { session, position }, end }) => ({ session, from: position, to: end })))
   }
 
   /** Sets the positions that a session holds. */
-  resize (id: number, length: number): void {
-    this.get(id)
-    const session = this.#sessions.get(id)!
-    this.#free += session.length - length
-    session.length = length
-  }
+  commit (id: number, length: number): void { this.#allocator.commit(id, length) }
 
-  truncate (id: number, length: number): void {
-    this.resize(id, Math.min(length, this.get(id).length))
-  }
+  truncate (id: number, length: number): void { this.#allocator.truncate(id, length) }
 
-  /** Closing twice does no harm. */
   close (id: number): void {
-    if (!this.#sessions.has(id)) return
-    this.resize(id, 0)
-    this.#sessions.delete(id)
+    this.#allocator.close(id)
+    this.#states.delete(id)
   }
 
   clear (): void {
-    for (const id of [...this.#sessions.keys()]) this.close(id)
-  }
-
-  /** @throws KeyValueBudgetError where a batch needs more positions than are free */
-  checkBudget (batch: CheckedItem[]): void {
-    let free = this.#free
-    for (const { before, end } of batch) {
-      if (end - before > free) throw new KeyValueBudgetError(end - before, free)
-      free -= end - before
-    }
+    this.#allocator.clear()
+    this.#states.clear()
   }
 }

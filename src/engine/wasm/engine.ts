@@ -5,12 +5,13 @@ import { EngineStoppedError, NotFiniteError } from '../errors.ts'
 import { createArenaMemory } from './arena.ts'
 import { layOutArenas } from './arena-layout.ts'
 import { ARENA_WEIGHT_BYTES, DEFAULT_CONTEXTS, MAX_ROWS } from './constants.ts'
-import { KeyValueCache } from './key-value-cache.ts'
+import { createKeyValueCache } from './key-value-cache.ts'
 import { availableVariants, compileKernels } from './kernels.ts'
 import { cutPasses } from './passes.ts'
 import { ThreadPool } from './thread-pool.ts'
 import type { Architecture, UnitRange, UnitSource } from '../../model/index.ts'
-import type { AbortOptions, BatchItem, BatchResult, Engine, EngineInit, RowResult } from '../types.ts'
+import type { PageAllocator } from '../page-allocator.ts'
+import type { AbortOptions, BatchItem, BatchResult, Engine, EngineInit, OpenSessionOptions, RowResult } from '../types.ts'
 import type { ArenaLayout } from './arena-layout.ts'
 import type { KernelVariant } from './kernels.ts'
 import type { Segment } from './passes.ts'
@@ -42,7 +43,7 @@ class WasmEngine implements Engine {
   variant: KernelVariant
   readonly #arenas: Array<{ layout: ArenaLayout, memory: WebAssembly.Memory }>
   readonly #pool: ThreadPool
-  readonly #cache: KeyValueCache
+  readonly #cache: PageAllocator
   /** the end of the queue of batches */
   #last: Promise<unknown> = Promise.resolve()
   #stopped = false
@@ -64,7 +65,7 @@ class WasmEngine implements Engine {
     })
     const variant = this.variant = init.variant ?? availableVariants()[0]
     this.#arenas = layouts.map(layout => ({ layout, memory: createArenaMemory(layout) }))
-    this.#cache = new KeyValueCache(this.#arenas)
+    this.#cache = createKeyValueCache(this.#arenas)
     this.#pool = new ThreadPool({ architecture, arenas: this.#arenas, module: compileKernels(variant, init.kernels), variant, threads })
   }
 
@@ -92,17 +93,21 @@ class WasmEngine implements Engine {
     return this.#cache.freePositions
   }
 
-  openSession (options: { capacity?: number } = {}): number {
+  openSession (options?: OpenSessionOptions): number {
     if (this.#stopped) throw new EngineStoppedError()
-    return this.#cache.open(options.capacity)
+    return this.#cache.open(options)
   }
 
   sessionLength (session: number): number {
     return this.#cache.length(session)
   }
 
+  reserve (session: number, from: number, to: number): void {
+    this.#cache.reserve({ session, from, to })
+  }
+
   truncate (session: number, length: number): void {
-    this.#cache.commit(session, Math.min(length, this.#cache.length(session)))
+    this.#cache.truncate(session, length)
   }
 
   closeSession (session: number): void {
@@ -132,13 +137,15 @@ class WasmEngine implements Engine {
     const results = checked.map(({ item, rows }): BatchResult => ({
       session: item.session, milliseconds: 0, ...(hasHead ? { rows: [] } : { hidden: new Float32Array(rows * architecture.hiddenSize) })
     }))
+    this.#cache.write(checked.map(({ item: { session, position }, end }) => ({ session, from: position, to: end })))
     try {
-      for (const { item, end } of checked) this.#cache.reserve(item.session, end)
       for (const pass of cutPasses(checked, MAX_ROWS)) {
         signal?.throwIfAborted()
         await this.#runPass(pass, results)
       }
-      for (const { item, end } of checked) this.#cache.commit(item.session, end)
+      // the last item of a session says how many positions it has
+      const ends = new Map(checked.map(({ item, end }) => [item.session, end]))
+      for (const [session, end] of ends) this.#cache.commit(session, end)
       return results
     } catch (error) {
       // rows that the batch dropped or wrote anew are gone, what was before them is kept

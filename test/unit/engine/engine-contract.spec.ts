@@ -77,20 +77,94 @@ for (const { name, create } of [
       // multiples of 256, so that the sums are the same for engines that keep pages
       expect(engine.freePositions).to.equal(768)
       expect(codeOf(() => engine.openSession({ capacity: 513 }))).to.equal('ERR_CONTEXT_LENGTH')
-      const [first, second] = [engine.openSession({ capacity: 512 }), engine.openSession()]
+      const [first, second] = [engine.openSession(), engine.openSession()]
       expect((await failure(engine.run([{ session: first, position: 0, tokens: new Uint32Array(513) }]))).code).to.equal('ERR_CONTEXT_LENGTH')
       await engine.run([{ session: first, position: 0, tokens: new Uint32Array(512) }])
       expect(engine.freePositions).to.equal(256)
       expect(codeOf(() => engine.openSession({ capacity: 257 }))).to.equal('ERR_KEY_VALUE_BUDGET')
       const error = await failure(engine.run([{ session: second, position: 0, tokens: new Uint32Array(257) }])) as Error & { retryable?: boolean }
       expect([error.name, error.retryable]).to.deep.equal(['KeyValueBudgetError', true])
-      expect(engine.freePositions).to.equal(256)
+      expect([engine.sessionLength(second), engine.freePositions]).to.deep.equal([0, 256])
       engine.truncate(first, 256)
       await engine.run([{ session: second, position: 0, tokens: new Uint32Array(512) }])
       expect(engine.freePositions).to.equal(0)
       engine.closeSession(first)
       expect(engine.freePositions).to.equal(256)
     }, { keyValuePositions: 768, range: { from: 0, to: 1 } }))
+
+    it('promises no more positions than there are, and keeps what it promised', () => use(async engine => {
+      const promised = engine.openSession({ capacity: 512 })
+      expect(engine.freePositions).to.equal(256)
+      expect(codeOf(() => engine.openSession({ capacity: 512 }))).to.equal('ERR_KEY_VALUE_BUDGET')
+      const free = engine.openSession()
+      await engine.run([{ session: free, position: 0, tokens: new Uint32Array(256) }])
+      expect((await failure(engine.run([{ session: free, position: 256, tokens: ids }]))).name).to.equal('KeyValueBudgetError')
+      expect(engine.sessionLength(free)).to.equal(256)
+      // twice: what is given back stays promised
+      for (let turn = 0; turn < 2; turn++) {
+        for (const position of [0, 256]) await engine.run([{ session: promised, position, tokens: new Uint32Array(256) }])
+        engine.truncate(promised, 0)
+        expect(codeOf(() => engine.reserve(free, 256, 512))).to.equal('ERR_KEY_VALUE_BUDGET')
+      }
+      engine.closeSession(promised)
+      engine.reserve(free, 256, 512)
+      expect(engine.freePositions).to.equal(256)
+      expect(codeOf(() => engine.openSession({ capacity: 512 }))).to.equal('ERR_KEY_VALUE_BUDGET')
+      await engine.run([{ session: free, position: 256, tokens: new Uint32Array(256) }])
+      expect(engine.freePositions).to.equal(256)
+      engine.closeSession(free)
+      expect(engine.freePositions).to.equal(768)
+    }, { keyValuePositions: 768, range: { from: 0, to: 1 } }))
+
+    it('keeps all rows of a batch that goes through one session twice', () => use(async engine => {
+      const session = engine.openSession()
+      const text = Uint32Array.from({ length: 300 }, (_, i) => i % 512)
+      await engine.run([{ session, position: 0, tokens: text.subarray(0, 10) }, { session, position: 10, tokens: text.subarray(10) }])
+      // would be given what the first has lost
+      const other = engine.openSession()
+      await engine.run([{ session: other, position: 0, tokens: text.slice().reverse() }])
+      const fresh = engine.openSession()
+      await engine.run([{ session: fresh, position: 0, tokens: text }])
+      const [{ hidden: actual }] = await engine.run([{ session, position: 300, tokens: ids }])
+      const [{ hidden: expected }] = await engine.run([{ session: fresh, position: 300, tokens: ids }])
+      expect(actual).to.deep.equal(expected)
+    }, { range: { from: 0, to: 2 } }))
+
+    it('lets a session begin with what another holds, and keeps them apart from then on', () => use(async engine => {
+      const source = engine.openSession()
+      const text = Uint32Array.from({ length: 300 }, (_, i) => (i * 7) % 512)
+      await engine.run([{ session: source, position: 0, tokens: text }])
+      expect(codeOf(() => engine.openSession({ prefix: { session: 99, length: 0 } }))).to.equal('ERR_UNKNOWN_SESSION')
+      for (const length of [301, -1, 0.5]) {
+        expect(codeOf(() => engine.openSession({ prefix: { session: source, length } }))).to.equal('ERR_INVALID_PREFIX')
+      }
+      const continued = async (session: number, position: number) => (await engine.run([{ session, position, tokens: ids }]))[0].hidden
+      const fresh = engine.openSession()
+      for (const length of [0, 1, 256, 299, 300]) {
+        const session = engine.openSession({ prefix: { session: source, length } })
+        expect(engine.sessionLength(session)).to.equal(length)
+        if (length > 0) await engine.run([{ session: fresh, position: 0, tokens: text.subarray(0, length) }])
+        const expected = await continued(fresh, length)
+        // the copy writes, then the source, then the copy reads again what both have in common
+        expect(await continued(session, length)).to.deep.equal(expected)
+        await engine.run([{ session: source, position: length, tokens: Uint32Array.of(9) }])
+        engine.truncate(session, length)
+        expect(await continued(session, length)).to.deep.equal(expected)
+        engine.closeSession(session)
+        await engine.run([{ session: source, position: 0, tokens: text }])
+      }
+      // what a running step is going to replace cannot be had
+      const state = { running: true }
+      const run = engine.run([{ session: source, position: 100, tokens: text.subarray(100) }]).finally(() => { state.running = false })
+      while (state.running && engine.sessionLength(source) === 300) await Promise.resolve()
+      expect(codeOf(() => engine.openSession({ prefix: { session: source, length: 101 } }))).to.equal('ERR_INVALID_PREFIX')
+      engine.closeSession(engine.openSession({ prefix: { session: source, length: 100 } }))
+      await run
+      const orphan = engine.openSession({ prefix: { session: source, length: 290 } })
+      engine.closeSession(source)
+      await engine.run([{ session: fresh, position: 0, tokens: text.subarray(0, 290) }])
+      expect(await continued(orphan, 290)).to.deep.equal(await continued(fresh, 290))
+    }, { range: { from: 0, to: 3 } }))
 
     it('names unit and position of a result that is not finite, and keeps what was before', () => use(async engine => {
       const session = engine.openSession()
