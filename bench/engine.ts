@@ -25,7 +25,7 @@ class EngineCandidate implements Candidate {
   constructor (engine: Engine, init: CandidateInit) {
     this.#engine = engine
     this.#session = engine.openSession({ capacity: init.positions })
-    this.description = { node: process.version, kernels: engine.variant ?? 'unknown' }
+    this.description = { node: process.version, kernels: engine.kernels === undefined ? 'unknown' : [...new Set([engine.kernels.vector, engine.kernels.tile])].join(', ') }
   }
 
   async prefill (tokens: number): Promise<number> {

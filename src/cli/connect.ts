@@ -37,7 +37,7 @@ export async function connect ({ context, options, model, capacity, progress }: 
   const { signal } = context
   const { connectRoute, createLocalRoute, createPeerNode } = await import('../peer/index.ts')
   const ranges = options.local === undefined ? [] : parseUnitList(options.local, model.architecture.layerCount, '--local')
-  const engines = await startEngines(model, ranges, options.threads, progress, signal)
+  const engines = await startEngines(context, model, ranges, options.threads, progress)
   const stopEngines = async (): Promise<void> => { await Promise.all(engines.map(engine => engine.stop())) }
   const addresses = options.join ?? []
   try {
@@ -72,8 +72,8 @@ export async function connect ({ context, options, model, capacity, progress }: 
   }
 }
 
-async function startEngines (model: Model, ranges: UnitRange[], threads: number | undefined, progress: Progress, signal: AbortSignal): Promise<Engine[]> {
+async function startEngines ({ terminal: { env }, signal }: Context, model: Model, ranges: UnitRange[], threads: number | undefined, progress: Progress): Promise<Engine[]> {
   const engines: Engine[] = []
-  for (const range of ranges) engines.push(await startEngine({ model, range, threads, progress, signal }))
+  for (const range of ranges) engines.push(await startEngine({ model, range, threads, env, progress, signal }))
   return engines
 }

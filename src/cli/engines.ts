@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import type { Engine, EngineInit } from '../engine/index.ts'
@@ -14,6 +15,8 @@ export interface StartEngineInit {
   threads?: number
   /** positions of KV cache */
   positions?: number
+  /** variables that say where caches are */
+  env: Record<string, string | undefined>
   progress: Progress
   signal: AbortSignal
 }
@@ -24,14 +27,16 @@ export function addEngineOption (command: Command): Command {
 }
 
 /** An engine of a kind over a range of the model, all of it by default. */
-export async function startEngine ({ model, range, name = 'wasm', threads, positions, progress, signal }: StartEngineInit): Promise<Engine> {
+export async function startEngine ({ model, range, name = 'wasm', threads, positions, env, progress, signal }: StartEngineInit): Promise<Engine> {
   const { createEngine, createOracleEngine, createReferenceEngine } = await import('../engine/index.ts')
+  const { cacheDirectory } = await import('../model/index.ts')
   const init: EngineInit = {
     architecture: model.architecture,
     range: range ?? { from: 0, to: model.architecture.layerCount + 2 },
     unit: index => model.unit(index),
     threads,
     keyValuePositions: positions,
+    kernelCache: join(cacheDirectory(env), 'kernels.json'),
     onProgress: ({ loaded, total }) => progress.update('loading', loaded, total)
   }
   const factories = { wasm: createEngine, oracle: createOracleEngine, reference: createReferenceEngine }

@@ -1,5 +1,6 @@
 import { describeUnits } from './units.ts'
 import type { GenerationResult, StageDescription, TokenLogProbability } from '../peer/index.ts'
+import type { KernelReport } from '../engine/index.ts'
 import type { UnitRange } from '../model/index.ts'
 import type { Machine } from './machine.ts'
 
@@ -99,7 +100,7 @@ export interface BenchJson {
     p99: number
   }
   loadMilliseconds: number
-  kernels: string
+  kernels: KernelReport | null
   residentBytes: number
   machine: Machine
 }

@@ -65,7 +65,7 @@ export interface Engine {
   readonly architecture: Architecture
   readonly range: UnitRange
   /** kernels that it runs, where there is a choice; for reports */
-  readonly variant?: EngineInit['variant']
+  readonly kernels?: KernelReport
   /** KV positions of the budget that no session holds and none was promised */
   readonly freePositions: number
   /**
@@ -95,6 +95,16 @@ export interface Engine {
   stop (): Promise<void>
 }
 
+export type KernelVariant = 'relaxed-i32' | 'relaxed-i16' | 'plain'
+
+/** The variants that run products of matrices with one token or few (`vector`) and with many (`tile`). */
+export interface KernelReport {
+  vector: KernelVariant
+  tile: KernelVariant
+  /** known from an earlier start, not measured at this one */
+  cached: boolean
+}
+
 export interface EngineInit {
   architecture: Architecture
   range: UnitRange
@@ -103,7 +113,9 @@ export interface EngineInit {
   /** compute threads (real engine only); default: number of physical cores */
   threads?: number
   /** kernel variant; default: the fastest by a short measurement */
-  variant?: 'relaxed-i32' | 'relaxed-i16' | 'plain'
+  variant?: KernelVariant
+  /** file that keeps which variants are the fastest, so that this machine measures it once; without it each start measures */
+  kernelCache?: string
   /** positions of KV cache over all sessions; default contextLength * 4 */
   keyValuePositions?: number
   onProgress?: (event: EngineProgress) => void

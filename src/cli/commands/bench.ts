@@ -8,6 +8,7 @@ import { integer } from '../parse.ts'
 import { createProgress } from '../progress.ts'
 import { note, write, writeJson } from '../terminal.ts'
 import type { Command } from 'commander'
+import type { KernelReport } from '../../engine/index.ts'
 import type { Context, OutputOptions } from '../context.ts'
 import type { BenchJson } from '../json.ts'
 import type { ModelOptions } from '../options.ts'
@@ -36,7 +37,7 @@ Example:
       const model = await openModelByName(context, flags.model, progress, flags)
       const { prefill, decode, chunk, runs } = flags
       const started = performance.now()
-      const engine = await startEngine({ model, threads: flags.threads, positions: prefill + decode, progress, signal })
+      const engine = await startEngine({ model, threads: flags.threads, positions: prefill + decode, env: terminal.env, progress, signal })
       try {
         const loadMilliseconds = performance.now() - started
         const result = await benchmark(engine, { prefill, decode, chunk, runs, signal, onProgress: (done, total) => progress.update('running', done, total) })
@@ -46,7 +47,7 @@ Example:
           threads: flags.threads ?? null,
           ...result,
           loadMilliseconds,
-          kernels: engine.variant ?? 'unknown',
+          kernels: engine.kernels ?? null,
           residentBytes: process.memoryUsage.rss(),
           machine: describeMachine()
         }
@@ -60,7 +61,7 @@ Example:
             ['decode', `${rate(tokens.tokensPerSecond)} tokens/s`, spread(tokens), `a token in ${milliseconds(tokens.p50)} (p90 ${milliseconds(tokens.p90)}, p99 ${milliseconds(tokens.p99)})`]
           ]
           await write(terminal.stdout, `${table(rows, '').join('\n')}\n`)
-          note(terminal, `${model.name}, ${value.threads ?? value.machine.threads} threads, kernels ${value.kernels}, loaded in ${milliseconds(loadMilliseconds)}, ${bytes(value.residentBytes)} resident`)
+          note(terminal, `${model.name}, ${value.threads ?? value.machine.threads} threads, kernels ${describeKernels(value.kernels)}, loaded in ${milliseconds(loadMilliseconds)}, ${bytes(value.residentBytes)} resident`)
           for (const line of machineLines(value.machine)) note(terminal, line)
         }
       } finally {
@@ -68,4 +69,10 @@ Example:
         await engine.stop()
       }
     })
+}
+
+function describeKernels (kernels: KernelReport | null): string {
+  if (kernels === null) return 'unknown'
+  const { vector, tile, cached } = kernels
+  return `${vector === tile ? vector : `${vector} for one token, ${tile} for several`} (${cached ? 'measured earlier' : 'measured now'})`
 }

@@ -35,7 +35,7 @@ Example:
       if (ids === undefined) throw new UsageError('no ids', 'give token ids with --ids 1,2,3')
       const progress = createProgress(terminal, flags)
       const model = await openModelByName(context, flags.model, progress, flags)
-      const engine = await startEngine({ model, name: flags.engine, threads: flags.threads, positions: ids.length, progress, signal })
+      const engine = await startEngine({ model, name: flags.engine, threads: flags.threads, positions: ids.length, env: terminal.env, progress, signal })
       try {
         const session = engine.openSession({ capacity: ids.length })
         const [result] = await engine.run([{

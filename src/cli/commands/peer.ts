@@ -64,7 +64,7 @@ async function runPeer (context: Context, flags: PeerFlags): Promise<void> {
     context.onExit(unlock)
   }
   try {
-    const engine = await startEngine({ model, range, threads: flags.threads, progress, signal: asked })
+    const engine = await startEngine({ model, range, threads: flags.threads, env: terminal.env, progress, signal: asked })
     try {
       asked.throwIfAborted()
       const node = createPeerNode({

@@ -38,7 +38,7 @@ Example:
       const model = await openModelByName(context, flags.model, progress, flags)
       const { createLocalSession, perplexity } = await import('../../peer/index.ts')
       const ids = model.tokenizer.encode(text, { addSpecialTokens: false })
-      const engine = await startEngine({ model, name: flags.engine, threads: flags.threads, positions: flags.window, progress, signal })
+      const engine = await startEngine({ model, name: flags.engine, threads: flags.threads, positions: flags.window, env: terminal.env, progress, signal })
       try {
         const session = createLocalSession(engine, { capacity: flags.window })
         const started = performance.now()

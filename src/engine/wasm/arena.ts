@@ -1,7 +1,7 @@
-import { BARRIER_SPINS, PIECES_PER_THREAD, WASM_PAGE } from './constants.ts'
+import { BARRIER_SPINS, PIECES_PER_THREAD, TILE_TOKENS, WASM_PAGE } from './constants.ts'
 import { dequantiseFor, instantiateKernels, productFor } from './kernels.ts'
 import type { ActivationLayout, ArenaLayout } from './arena-layout.ts'
-import type { KernelVariant } from './kernels.ts'
+import type { KernelChoice } from './kernels.ts'
 import type { MatrixLayout } from './matrix-layout.ts'
 
 /** Reserves the memory of an arena. The system gives it page by page as it is touched. */
@@ -19,18 +19,18 @@ export class Arena {
   readonly words: Uint32Array
   readonly thread: number
   readonly threads: number
-  variant: KernelVariant
+  choice: KernelChoice
   readonly #counters: Int32Array
   #nextCounter = 0
 
-  constructor (layout: ArenaLayout, memory: WebAssembly.Memory, module: WebAssembly.Module, variant: KernelVariant, thread: number, threads: number) {
+  constructor (layout: ArenaLayout, memory: WebAssembly.Memory, module: WebAssembly.Module, choice: KernelChoice, thread: number, threads: number) {
     this.layout = layout
     this.memory = memory
     this.kernels = instantiateKernels(module, memory)
     this.floats = new Float32Array(memory.buffer)
     this.words = new Uint32Array(memory.buffer)
     this.#counters = new Int32Array(memory.buffer)
-    this.variant = variant
+    this.choice = choice
     this.thread = thread
     this.threads = threads
   }
@@ -71,7 +71,7 @@ export class Arena {
 
   /** Output rows [from, to) of a matrix product for `tokens` tokens; `y` is [token][paddedRows]. */
   product (matrix: MatrixLayout, x: ActivationLayout, y: number, from: number, to: number, tokens: number): void {
-    productFor(this.kernels, matrix.kind, this.variant)(
+    productFor(this.kernels, matrix.kind, tokens < TILE_TOKENS ? this.choice.vector : this.choice.tile)(
       matrix.offset, x.codes, x.scales, x.sums, x.scaled, y, from, to, matrix.blocks, tokens, matrix.paddedRows, matrix.zeroShift)
   }
 

@@ -50,8 +50,17 @@ export const BARRIER_SPINS = 100_000
 /** Rows of a matrix converted at a time while loading. */
 export const LOAD_ROWS = 256
 
+/** From so many tokens on a matrix product unpacks weights once for several of them. */
+export const TILE_TOKENS = 4
+
 /** Kernel variants are raced for this long after the same time of warm-up; the first calls run baseline code. */
-export const RACE_MILLISECONDS = 12
+export const RACE_MILLISECONDS = 8
+
+/** Tokens of the race for tiles: as many as some sessions have that decode together, or a short piece of a prompt. */
+export const RACE_TOKENS = 16
+
+/** Bytes of a file with choices of kernels: a machine's entry has 200, and a shared home directory may serve many machines. */
+export const KERNEL_CACHE_BYTES = 1 << 16
 
 /**
  * Attention items (a row and a KV head) for each thread below which threads share items instead of taking whole ones:

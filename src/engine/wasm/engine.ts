@@ -6,14 +6,15 @@ import { createArenaMemory } from './arena.ts'
 import { layOutArenas } from './arena-layout.ts'
 import { ARENA_WEIGHT_BYTES, DEFAULT_CONTEXTS, MAX_ROWS } from './constants.ts'
 import { createKeyValueCache } from './key-value-cache.ts'
-import { availableVariants, compileKernels } from './kernels.ts'
+import { kernelCacheKey, readKernelChoice, writeKernelChoice } from './kernel-cache.ts'
+import { availableVariants, compileKernels, readKernels } from './kernels.ts'
 import { cutPasses } from './passes.ts'
+import { contestants, raceMatrix } from './race.ts'
 import { ThreadPool } from './thread-pool.ts'
 import type { Architecture, UnitRange, UnitSource } from '../../model/index.ts'
 import type { PageAllocator } from '../page-allocator.ts'
-import type { AbortOptions, BatchItem, BatchResult, Engine, EngineInit, OpenSessionOptions, RowResult } from '../types.ts'
+import type { AbortOptions, BatchItem, BatchResult, Engine, EngineInit, KernelReport, OpenSessionOptions, RowResult } from '../types.ts'
 import type { ArenaLayout } from './arena-layout.ts'
-import type { KernelVariant } from './kernels.ts'
 import type { Segment } from './passes.ts'
 import type { Step } from './step.ts'
 
@@ -40,7 +41,8 @@ export async function createWasmEngine (init: WasmEngineInit, options: AbortOpti
 class WasmEngine implements Engine {
   readonly architecture: Architecture
   readonly range: UnitRange
-  variant: KernelVariant
+  kernels: KernelReport
+  readonly #module: Uint8Array
   readonly #arenas: Array<{ layout: ArenaLayout, memory: WebAssembly.Memory }>
   readonly #pool: ThreadPool
   readonly #cache: PageAllocator
@@ -63,10 +65,12 @@ class WasmEngine implements Engine {
       keyValuePositions: init.keyValuePositions ?? contextLength * DEFAULT_CONTEXTS,
       arenaBytes: init.arenaBytes ?? ARENA_WEIGHT_BYTES
     })
-    const variant = this.variant = init.variant ?? availableVariants()[0]
+    const variant = init.variant ?? availableVariants()[0]
+    this.kernels = { vector: variant, tile: variant, cached: false }
+    this.#module = init.kernels ?? readKernels(variant)
     this.#arenas = layouts.map(layout => ({ layout, memory: createArenaMemory(layout) }))
     this.#cache = createKeyValueCache(this.#arenas)
-    this.#pool = new ThreadPool({ architecture, arenas: this.#arenas, module: compileKernels(variant, init.kernels), variant, threads })
+    this.#pool = new ThreadPool({ architecture, arenas: this.#arenas, module: compileKernels(variant, this.#module), kernels: this.kernels }, threads)
   }
 
   /** Loads all units, threads in parallel, then picks the kernels. */
@@ -82,11 +86,19 @@ class WasmEngine implements Engine {
         init.onProgress?.({ type: 'engine:load', unit: next.unit, loaded: ++loaded, total })
       }
     }))
-    if (init.variant === undefined) {
-      const { variant } = await this.#pool.ask(0, { type: 'race' })
-      await this.#pool.askAll({ type: 'variant', variant: variant! })
-      this.variant = variant!
-    }
+    if (init.variant === undefined) await this.#chooseKernels(init.kernelCache)
+  }
+
+  /** The fastest kernels, as a cache says or else a measurement. */
+  async #chooseKernels (cache: string | undefined): Promise<void> {
+    const matrix = raceMatrix(this.#arenas[0].layout)
+    if (matrix === undefined) return
+    const key = kernelCacheKey(this.#module, matrix)
+    const known = cache === undefined ? undefined : await readKernelChoice(cache, key, contestants())
+    const choice = known ?? (await this.#pool.ask(0, { type: 'race' })).kernels!
+    await this.#pool.useKernels(choice)
+    this.kernels = { ...choice, cached: known !== undefined }
+    if (cache !== undefined && known === undefined) await writeKernelChoice(cache, key, choice)
   }
 
   get freePositions (): number {
@@ -186,7 +198,7 @@ class WasmEngine implements Engine {
 
   async #runStep (step: Step): Promise<{ rows: RowResult[], milliseconds: number }> {
     for (const { layout: { counters, counterCount }, memory } of this.#arenas) new Int32Array(memory.buffer, counters, counterCount).fill(0)
-    const results = (await this.#pool.askAll({ type: 'step', step })).map(reply => reply.result!)
+    const results = (await this.#pool.step({ type: 'step', step })).map(reply => reply.result!)
     const failures = results.flatMap(result => result.notFinite ?? []).sort((a, b) => a.row - b.row || a.unit - b.unit)
     if (failures.length > 0) throw new NotFiniteError(unitName(failures[0].unit, this.architecture), step.positions[failures[0].row])
     return {

@@ -1,8 +1,16 @@
 import { readFileSync } from 'node:fs'
-import type { EngineInit } from '../types.ts'
+import type { KernelVariant } from '../types.ts'
 import type { ProductKind } from './matrix-layout.ts'
 
-export type KernelVariant = NonNullable<EngineInit['variant']>
+export type { KernelVariant } from '../types.ts'
+
+/** Variants by the kind of work, both from one module: of two, either may be the faster for one token and the other for many. */
+export interface KernelChoice {
+  /** up to TILE_TOKENS - 1 tokens */
+  vector: KernelVariant
+  /** more tokens, which share what is unpacked of the weights */
+  tile: KernelVariant
+}
 
 type Product = (w: number, a: number, at: number, sum: number, scaled: number, y: number, from: number, to: number, blocks: number, tokens: number, rows: number, zeroShift: number) => void
 type Dequantise = (w: number, y: number, row: number, blocks: number, zeroShift: number) => void
@@ -37,10 +45,15 @@ export function availableVariants (): KernelVariant[] {
   return WebAssembly.validate(RELAXED_PROBE) ? ['relaxed-i16', 'relaxed-i32', 'plain'] : ['plain']
 }
 
-/** Compiles the module that holds a variant. */
-export function compileKernels (variant: KernelVariant, bytes?: Uint8Array): WebAssembly.Module {
+/** The compiled module that holds a variant. */
+export function readKernels (variant: KernelVariant): Uint8Array {
   const name = variant === 'plain' ? 'plain' : 'relaxed'
-  return new WebAssembly.Module(bytes ?? readFileSync(new URL(`../../../dist/kernels/${name}.wasm`, import.meta.url)))
+  return readFileSync(new URL(`../../../dist/kernels/${name}.wasm`, import.meta.url))
+}
+
+/** Compiles the module that holds a variant. */
+export function compileKernels (variant: KernelVariant, bytes = readKernels(variant)): WebAssembly.Module {
+  return new WebAssembly.Module(Uint8Array.from(bytes))
 }
 
 /** Kernels bound to one memory. They hold no state of their own. */
