@@ -92,5 +92,5 @@ function productWork ({ type, variant, rows, columns, tokens }: ProductWork): ()
   new Float32Array(memory.buffer, scales, tokens * columns / 32).fill(0.01)
   new Float32Array(memory.buffer, scaled, tokens * columns / 32).fill(0.01)
   const product = productFor(instantiateKernels(compileKernels(variant), memory), matrix.kind, variant)
-  return () => { product(matrix.offset, codes, scales, sums, scaled, out, 0, matrix.paddedRows, matrix.blocks, tokens, matrix.paddedRows, matrix.zeroShift) }
+  return () => { product(matrix.offset, codes, scales, sums, scaled, out, 0, matrix.paddedRows, matrix.blocks, tokens, matrix.paddedRows, 4, matrix.zeroShift, 15) }
 }

@@ -18,12 +18,9 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 const MUTATIONS: Array<{ name: string, file: string, from: string, to: string, fused?: boolean, model?: string }> = [
   {
     name: 'a fused multiply-add in the matrix product',
-    file: 'matmul.ts',
-    from: `    return f32x4.add(
-      f32x4.mul(f32x4.convert_i32x4_s(sums), f32x4.mul(scale, t)),
-      f32x4.mul(minimum, v128.load32_splat(scaledAt)))`,
-    to: `    return f32x4.relaxed_madd(minimum, v128.load32_splat(scaledAt),
-      f32x4.mul(f32x4.convert_i32x4_s(sums), f32x4.mul(scale, t)))`,
+    file: 'term.ts',
+    from: 'return f32x4.add(product, f32x4.mul(v128.load(scales, 16), v128.load32_splat(S)))',
+    to: 'return f32x4.relaxed_madd(v128.load(scales, 16), v128.load32_splat(S), product)',
     fused: true,
     model: 'llama-256-q4_1'
   },
@@ -49,22 +46,29 @@ const MUTATIONS: Array<{ name: string, file: string, from: string, to: string, f
   },
   {
     name: 'scales of a product multiplied in another order',
-    file: 'matmul.ts',
-    from: `  return f32x4.mul(
-    f32x4.convert_i32x4_s(i32x4.sub(sums, i32x4.shl(v128.load32_splat(sumAt), zeroShift))),
-    f32x4.mul(scale, t))`,
-    to: `  return f32x4.mul(f32x4.mul(
-    f32x4.convert_i32x4_s(i32x4.sub(sums, i32x4.shl(v128.load32_splat(sumAt), zeroShift))),
-    scale), t)`
+    file: 'term.ts',
+    from: 'f32x4.mul(f32x4.convert_i32x4_s(sums), f32x4.mul(v128.load(scales), v128.load32_splat(t)))',
+    to: 'f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(sums), v128.load(scales)), v128.load32_splat(t))'
   },
   {
-    name: 'blocks of a product summed in another order',
-    file: 'matmul.ts',
-    from: `        f3 = f32x4.add(f3, term<A>(d3, scale, m, tp + B3, sp + B3, Sp + B3, zeroShift))
-        wp += record; ap += 32; tp += 4; sp += 4; Sp += 4`,
-    to: `        f3 = f32x4.add(f3, term<A>(d3, scale, m, tp + B3, sp + B3, Sp + B3, zeroShift))
-        const jump = <usize>(b == 0 ? blocks - 1 : -1)
-        wp += jump * record; ap += jump * 32; tp += jump * 4; sp += jump * 4; Sp += jump * 4`
+    name: 'blocks of a product of 4 bits summed in another order',
+    file: 'product4.ts',
+    from: `        p0 += 32; p1 += 32; p2 += 32; p3 += 32
+        tp += 4; sp += 4; Sp += 4`,
+    to: `        const jump = <usize>(b == 0 ? blocks - 1 : -1)
+        wp += (jump - 1) * recordBytes4<A>()
+        p0 += jump * 32; p1 += jump * 32; p2 += jump * 32; p3 += jump * 32
+        tp += jump * 4; sp += jump * 4; Sp += jump * 4`,
+    model: 'llama-256-q4_1'
+  },
+  {
+    name: 'blocks of a product of 8 bits summed in another order',
+    file: 'product8.ts',
+    from: `        w0 += recordBytes8<A>(); w1 += recordBytes8<A>()
+        p0 += 32; p1 += 32; q0 += 32; q1 += 32; tp += 4; Sp += 4`,
+    to: `        const jump = <usize>(b == 0 ? blocks - 1 : -1)
+        w0 += jump * recordBytes8<A>(); w1 += jump * recordBytes8<A>()
+        p0 += jump * 32; p1 += jump * 32; q0 += jump * 32; q1 += jump * 32; tp += jump * 4; Sp += jump * 4`
   },
   {
     name: 'attention weights summed from the last tile to the first',

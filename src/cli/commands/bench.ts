@@ -73,6 +73,6 @@ Example:
 
 function describeKernels (kernels: KernelReport | null): string {
   if (kernels === null) return 'unknown'
-  const { vector, tile, cached } = kernels
-  return `${vector === tile ? vector : `${vector} for one token, ${tile} for several`} (${cached ? 'measured earlier' : 'measured now'})`
+  const { vector, tile, streams, cached } = kernels
+  return `${vector === tile ? vector : `${vector} for one token, ${tile} for several`}, ${streams === 1 ? '1 stream' : `${streams} streams`} (${cached ? 'measured earlier' : 'measured now'})`
 }

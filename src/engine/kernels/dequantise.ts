@@ -1,42 +1,57 @@
-// Rows of a matrix as floats, for embeddings. Layout as in matmul.ts.
+// Rows of a matrix as floats, for embeddings. Layouts as in product4.ts and product8.ts.
 
-import { recordBytes } from './matmul'
+import { recordBytes4 } from './product4'
+import { recordBytes8 } from './product8'
 
 // @ts-ignore: decorator
 @inline
-function dequantise<P, A> (w: usize, y: usize, row: i32, blocks: i32, zeroShift: i32): void {
-  const record = recordBytes<P, A>()
+function value<A> (code: i32, scales: usize): f32 {
+  const product: f32 = <f32>code * load<f32>(scales)
+  if (isFloat<A>()) return product + load<f32>(scales, 16)
+  return product
+}
+
+// @ts-ignore: decorator
+@inline
+function dequantise4<A> (w: usize, y: usize, row: i32, blocks: i32, zeroShift: i32): void {
   const r = <usize>(row & 3) << 2
-  const scales = <usize>(64 * sizeof<P>()) + r
   const zero = isFloat<A>() ? 0 : 1 << zeroShift
-  let at = w + <usize>(row >> 2) * <usize>blocks * record
+  let at = w + <usize>(row >> 2) * <usize>blocks * recordBytes4<A>()
   for (let b = 0; b < blocks; b++) {
-    const scale = load<f32>(at + scales)
     for (let column: usize = 0; column < 32; column++) {
-      const pair = at + ((column >> 3) << 4) + r + (column & 3)
-      const shift = <i32>(column & 4)
-      let code = (<i32>load<u8>(pair) >> shift) & 15
-      if (sizeof<P>() == 2) code |= ((<i32>load<u8>(pair, 64) >> shift) & 15) << 4
-      let value: f32 = <f32>(code - zero) * scale
-      if (isFloat<A>()) value = value + load<f32>(at + scales, 16)
-      store<f32>(y + (column << 2), value)
+      const code = (<i32>load<u8>(at + ((column >> 3) << 4) + r + (column & 3)) >> <i32>(column & 4)) & 15
+      store<f32>(y + (column << 2), value<A>(code - zero, at + 64 + r))
     }
-    at += record; y += 128
+    at += recordBytes4<A>(); y += 128
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function dequantise8<A> (w: usize, y: usize, row: i32, blocks: i32): void {
+  const r = <usize>(row & 3) << 2
+  let at = w + <usize>(row >> 2) * <usize>blocks * recordBytes8<A>()
+  for (let b = 0; b < blocks; b++) {
+    for (let column: usize = 0; column < 32; column++) {
+      const code = <i32>load<i8>(at + ((column >> 2) << 4) + r + (column & 3))
+      store<f32>(y + (column << 2), value<A>(code, at + 128 + r))
+    }
+    at += recordBytes8<A>(); y += 128
   }
 }
 
 export function dequantiseSymmetric4 (w: usize, y: usize, row: i32, blocks: i32, zeroShift: i32): void {
-  dequantise<u8, i32>(w, y, row, blocks, zeroShift)
+  dequantise4<i32>(w, y, row, blocks, zeroShift)
 }
 
 export function dequantiseAffine4 (w: usize, y: usize, row: i32, blocks: i32, zeroShift: i32): void {
-  dequantise<u8, f32>(w, y, row, blocks, zeroShift)
+  dequantise4<f32>(w, y, row, blocks, zeroShift)
 }
 
-export function dequantiseSymmetric8 (w: usize, y: usize, row: i32, blocks: i32, zeroShift: i32): void {
-  dequantise<u16, i32>(w, y, row, blocks, zeroShift)
+export function dequantiseSymmetric8 (w: usize, y: usize, row: i32, blocks: i32): void {
+  dequantise8<i32>(w, y, row, blocks)
 }
 
-export function dequantiseAffine8 (w: usize, y: usize, row: i32, blocks: i32, zeroShift: i32): void {
-  dequantise<u16, f32>(w, y, row, blocks, zeroShift)
+export function dequantiseAffine8 (w: usize, y: usize, row: i32, blocks: i32): void {
+  dequantise8<f32>(w, y, row, blocks)
 }

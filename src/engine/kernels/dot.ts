@@ -27,14 +27,20 @@ export function rowSums<V> (sum: v128): v128 {
   return sum
 }
 
+/** `mask`: 15 in every byte. */
 // @ts-ignore: decorator
 @inline
-export function lowNibbles (v: v128): v128 {
-  return v128.and(v, i8x16.splat(15))
+export function highNibbles (v: v128, mask: v128): v128 {
+  return v128.and(i16x8.shr_u(v, 4), mask)
 }
 
+/**
+ * Adds the products of 16 signed bytes `v` and four bytes in 0..127 repeated over the register, `b`. V as above, but that
+ * 16-bit sums hold one step only (2 × 128 × 127 = 32,512), so that i16 is i32.
+ */
 // @ts-ignore: decorator
 @inline
-export function highNibbles (v: v128): v128 {
-  return v128.and(i16x8.shr_u(v, 4), i8x16.splat(15))
+export function dotBytes<V> (v: v128, b: v128, sum: v128): v128 {
+  if (sizeof<V>() == 1) return dot<i8>(v, b, sum)
+  return i32x4.relaxed_dot_i8x16_i7x16_add_s(v, b, sum)
 }

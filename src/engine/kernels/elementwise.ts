@@ -53,8 +53,11 @@ export function rmsNorm (x: usize, w: usize, y: usize, n: i32, eps: f32): void {
   for (let i: usize = 0; i < bytes; i += 16) v128.store(y + i, f32x4.mul(f32x4.mul(v128.load(x + i), v), v128.load(w + i)))
 }
 
-/** Blocks of 32 to signed 8-bit codes, scale t, integer sum and S = float(sum) × t. Section 2. */
-export function quantise (x: usize, codes: usize, scales: usize, sums: usize, scaled: usize, blocks: i32): void {
+/**
+ * Blocks of 32 to signed 8-bit codes, scale t, integer sum and S = float(sum) × t. Section 2. The codes come a second time
+ * as max(code, 0) and max(−code, 0), for product8.ts.
+ */
+export function quantise (x: usize, codes: usize, positive: usize, negative: usize, scales: usize, sums: usize, scaled: usize, blocks: i32): void {
   for (let b = 0; b < blocks; b++) {
     const v0 = v128.load(x), v1 = v128.load(x, 16), v2 = v128.load(x, 32), v3 = v128.load(x, 48)
     const v4 = v128.load(x, 64), v5 = v128.load(x, 80), v6 = v128.load(x, 96), v7 = v128.load(x, 112)
@@ -68,14 +71,19 @@ export function quantise (x: usize, codes: usize, scales: usize, sums: usize, sc
     const q1 = i16x8.narrow_i32x4_s(round(f32x4.mul(v2, v)), round(f32x4.mul(v3, v)))
     const q2 = i16x8.narrow_i32x4_s(round(f32x4.mul(v4, v)), round(f32x4.mul(v5, v)))
     const q3 = i16x8.narrow_i32x4_s(round(f32x4.mul(v6, v)), round(f32x4.mul(v7, v)))
-    v128.store(codes, i8x16.narrow_i16x8_s(q0, q1))
-    v128.store(codes, i8x16.narrow_i16x8_s(q2, q3), 16)
+    const c0 = i8x16.narrow_i16x8_s(q0, q1), c1 = i8x16.narrow_i16x8_s(q2, q3), zero = i8x16.splat(0)
+    v128.store(codes, c0)
+    v128.store(codes, c1, 16)
+    v128.store(positive, i8x16.max_s(c0, zero))
+    v128.store(positive, i8x16.max_s(c1, zero), 16)
+    v128.store(negative, i8x16.max_s(i8x16.neg(c0), zero))
+    v128.store(negative, i8x16.max_s(i8x16.neg(c1), zero), 16)
     const lanes = i32x4.extadd_pairwise_i16x8_s(i16x8.add(i16x8.add(q0, q1), i16x8.add(q2, q3)))
     const sum = (i32x4.extract_lane(lanes, 0) + i32x4.extract_lane(lanes, 1)) + (i32x4.extract_lane(lanes, 2) + i32x4.extract_lane(lanes, 3))
     store<f32>(scales, scale)
     store<i32>(sums, sum)
     store<f32>(scaled, <f32>sum * scale)
-    x += 128; codes += 32; scales += 4; sums += 4; scaled += 4
+    x += 128; codes += 32; positive += 32; negative += 32; scales += 4; sums += 4; scaled += 4
   }
 }
 

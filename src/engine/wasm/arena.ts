@@ -72,14 +72,15 @@ export class Arena {
   /** Output rows [from, to) of a matrix product for `tokens` tokens; `y` is [token][paddedRows]. */
   product (matrix: MatrixLayout, x: ActivationLayout, y: number, from: number, to: number, tokens: number): void {
     productFor(this.kernels, matrix.kind, tokens < TILE_TOKENS ? this.choice.vector : this.choice.tile)(
-      matrix.offset, x.codes, x.scales, x.sums, x.scaled, y, from, to, matrix.blocks, tokens, matrix.paddedRows, matrix.zeroShift)
+      matrix.offset, matrix.bits === 8 ? x.positive : x.codes, x.scales, matrix.bits === 8 ? x.negative : x.sums, x.scaled,
+      y, from, to, matrix.blocks, tokens, matrix.paddedRows, this.choice.streams, matrix.zeroShift, 15)
   }
 
   /** Quantises `count` floats that begin a row, or part of a row at `column`. */
   quantise (x: number, to: ActivationLayout, row: number, columns: number, column = 0, count = columns): void {
     const at = row * columns + column
     const block = at / 32 * 4
-    this.kernels.quantise(x, to.codes + at, to.scales + block, to.sums + block, to.scaled + block, count / 32)
+    this.kernels.quantise(x, to.codes + at, to.positive + at, to.negative + at, to.scales + block, to.sums + block, to.scaled + block, count / 32)
   }
 
   /** Dequantises a row of a matrix. */

@@ -53,8 +53,11 @@ export const LOAD_ROWS = 256
 /** From so many tokens on a matrix product unpacks weights once for several of them. */
 export const TILE_TOKENS = 4
 
-/** Kernel variants are raced for this long after the same time of warm-up; the first calls run baseline code. */
-export const RACE_MILLISECONDS = 8
+/** A round of a race of kernels, after one that does not count: the first calls run baseline code. */
+export const RACE_MILLISECONDS = 6
+
+/** Rounds that count: 6 contestants take 0.1 s, once on a machine. */
+export const RACE_ROUNDS = 2
 
 /** Tokens of the race for tiles: as many as some sessions have that decode together, or a short piece of a prompt. */
 export const RACE_TOKENS = 16

@@ -66,7 +66,7 @@ class WasmEngine implements Engine {
       arenaBytes: init.arenaBytes ?? ARENA_WEIGHT_BYTES
     })
     const variant = init.variant ?? availableVariants()[0]
-    this.kernels = { vector: variant, tile: variant, cached: false }
+    this.kernels = { vector: variant, tile: variant, streams: 4, cached: false }
     this.#module = init.kernels ?? readKernels(variant)
     this.#arenas = layouts.map(layout => ({ layout, memory: createArenaMemory(layout) }))
     this.#cache = createKeyValueCache(this.#arenas)

@@ -29,11 +29,11 @@ export async function readKernelChoice (path: string, key: string, variants: rea
 }
 
 /** Adds a choice to a file, which appears whole or not at all. A cache that cannot be written is no failure. */
-export async function writeKernelChoice (path: string, key: string, { vector, tile }: KernelChoice): Promise<void> {
+export async function writeKernelChoice (path: string, key: string, { vector, tile, streams }: KernelChoice): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`
   try {
     const { [key]: _old, ...others } = await readChoices(path)
-    const entries: Array<[string, KernelChoice]> = [...Object.entries(others).filter(([, choice]) => isChoice(choice)), [key, { vector, tile }]]
+    const entries: Array<[string, KernelChoice]> = [...Object.entries(others).filter(([, choice]) => isChoice(choice)), [key, { vector, tile, streams }]]
     let text: string
     do text = `${JSON.stringify(Object.fromEntries(entries), null, 1)}\n`
     while (text.length > KERNEL_CACHE_BYTES && entries.shift() !== undefined)
@@ -61,7 +61,8 @@ async function readChoices (path: string): Promise<Choices> {
 }
 
 function isChoice (value: unknown): value is KernelChoice {
-  return typeof value === 'object' && value !== null && 'vector' in value && 'tile' in value && typeof value.vector === 'string' && typeof value.tile === 'string'
+  return typeof value === 'object' && value !== null && 'vector' in value && 'tile' in value && 'streams' in value &&
+    typeof value.vector === 'string' && typeof value.tile === 'string' && (value.streams === 1 || value.streams === 4)
 }
 
 /** The line of Linux that names the instruction sets; empty elsewhere, where models say enough. */

@@ -10,15 +10,17 @@ export interface KernelChoice {
   vector: KernelVariant
   /** more tokens, which share what is unpacked of the weights */
   tile: KernelVariant
+  /** places of a matrix that a product with one token reads at a time */
+  streams: 1 | 4
 }
 
-type Product = (w: number, a: number, at: number, sum: number, scaled: number, y: number, from: number, to: number, blocks: number, tokens: number, rows: number, zeroShift: number) => void
+type Product = (w: number, a: number, at: number, sum: number, scaled: number, y: number, from: number, to: number, blocks: number, tokens: number, rows: number, streams: number, zeroShift: number, nibble: number) => void
 type Dequantise = (w: number, y: number, row: number, blocks: number, zeroShift: number) => void
 
 /** Exports of the compiled kernels; see src/engine/kernels for what each does. */
 export interface Kernels {
   rmsNorm (x: number, w: number, y: number, n: number, eps: number): void
-  quantise (x: number, codes: number, scales: number, sums: number, scaled: number, blocks: number): void
+  quantise (x: number, codes: number, positive: number, negative: number, scales: number, sums: number, scaled: number, blocks: number): void
   rotate (x: number, cos: number, sin: number, heads: number, headSize: number): void
   swiGlu (gate: number, up: number, n: number): void
   addInto (h: number, y: number, n: number): void
@@ -62,9 +64,10 @@ export function instantiateKernels (module: WebAssembly.Module, memory: WebAssem
   return instance.exports as unknown as Kernels & Record<string, unknown>
 }
 
-/** The product of a kind of matrix with the variant's instructions. */
+/** The product of a kind of matrix with the variant's instructions; products of 8 bits have one way only. */
 export function productFor (kernels: Record<string, unknown>, kind: ProductKind, variant: KernelVariant): Product {
-  return kernels[kind + (variant === 'plain' ? 'plain' : variant.slice('relaxed-'.length))] as Product
+  const suffix = kind.endsWith('8') ? '' : variant === 'plain' ? 'plain' : variant.slice('relaxed-'.length)
+  return kernels[kind + suffix] as Product
 }
 
 /** Dequantises a row of a kind of matrix. */

@@ -2,7 +2,7 @@ import { weightFormat } from '../../model/tensor/index.ts'
 import { UnsupportedModelError } from '../errors.ts'
 import type { TensorSource, WeightBlocks, WeightFormat } from '../../model/index.ts'
 
-/** How a matrix lies in kernel memory (see kernels/matmul.ts). */
+/** How a matrix lies in kernel memory (see kernels/product4.ts and product8.ts). */
 export interface MatrixLayout {
   rows: number
   /** a multiple of 16 */
@@ -10,25 +10,27 @@ export interface MatrixLayout {
   columns: number
   blocks: number
   kind: ProductKind
+  /** of a code in memory */
+  bits: 4 | 8
   /** symmetric formats: logarithm of the code that stands for 0 */
   zeroShift: number
   /** byte offset of the first record */
   offset: number
 }
 
-/** Names of the kernels' products: signs, and planes of 4 bits. */
+/** Names of the kernels' products: signs, and bits of a code in memory. */
 export type ProductKind = 'symmetric4' | 'affine4' | 'symmetric8' | 'affine8'
 
 interface RecordShape {
-  planes: 1 | 2
+  bits: 4 | 8
   affine: boolean
 }
 
 const SHAPES: Readonly<Record<ProductKind, RecordShape>> = {
-  symmetric4: { planes: 1, affine: false },
-  affine4: { planes: 1, affine: true },
-  symmetric8: { planes: 2, affine: false },
-  affine8: { planes: 2, affine: true }
+  symmetric4: { bits: 4, affine: false },
+  affine4: { bits: 4, affine: true },
+  symmetric8: { bits: 8, affine: false },
+  affine8: { bits: 8, affine: true }
 }
 
 const KINDS: Readonly<Record<WeightFormat, { kind: ProductKind, zeroShift: number }>> = {
@@ -42,8 +44,8 @@ const KINDS: Readonly<Record<WeightFormat, { kind: ProductKind, zeroShift: numbe
 }
 
 /** Bytes of four rows of one block. */
-function recordBytes ({ planes, affine }: RecordShape): number {
-  return 64 * planes + (affine ? 32 : 16)
+function recordBytes ({ bits, affine }: RecordShape): number {
+  return 16 * bits + (affine ? 32 : 16)
 }
 
 /** Reserves room for a matrix with `reserve`, which takes bytes and gives an aligned offset. */
@@ -55,7 +57,7 @@ export function layOutMatrix (source: TensorSource, reserve: (bytes: number) => 
   const { kind, zeroShift } = KINDS[weightFormat(source.type)]
   const paddedRows = Math.ceil(rows / 16) * 16
   const blocks = columns / 32
-  return { rows, paddedRows, columns, blocks, kind, zeroShift, offset: reserve(paddedRows / 4 * blocks * recordBytes(SHAPES[kind])) }
+  return { rows, paddedRows, columns, blocks, kind, bits: SHAPES[kind].bits, zeroShift, offset: reserve(paddedRows / 4 * blocks * recordBytes(SHAPES[kind])) }
 }
 
 /** Writes rows [fromRow, fromRow + source.rows) of a matrix into kernel memory. */
@@ -65,22 +67,25 @@ export function packRows (layout: MatrixLayout, fromRow: number, source: WeightB
   const record = recordBytes(shape)
   const bytes = new Uint8Array(memory)
   const floats = new Float32Array(memory)
+  const zero = shape.affine ? 0 : 1 << layout.zeroShift
   const codes = source.codes
   for (let row = 0; row < source.rows; row++) {
     const target = fromRow + row
     const lane = target & 3
     let start = layout.offset + (target >> 2) * blocks * record
     let from = row * columns
-    for (let b = 0; b < blocks; b++, start += record) {
-      for (let at = start + lane * 4, end = at + 64; at < end; at += 16, from += 8) {
-        for (let i = 0; i < 4; i++) {
-          const low = codes[from + i]
-          const high = codes[from + 4 + i]
-          bytes[at + i] = (low & 15) | (high & 15) << 4
-          if (shape.planes === 2) bytes[at + 64 + i] = low >> 4 | (high & 0xf0)
+    for (let b = 0; b < blocks; b++, start += record, from += 32) {
+      const at = start + lane * 4
+      if (shape.bits === 4) {
+        for (let i = 0; i < 16; i++) {
+          const column = from + ((i >> 2) << 3) + (i & 3)
+          bytes[at + ((i >> 2) << 4) + (i & 3)] = codes[column] | codes[column + 4] << 4
         }
+      } else {
+        // as signed bytes
+        for (let i = 0; i < 32; i++) bytes[at + ((i >> 2) << 4) + (i & 3)] = codes[from + i] - zero
       }
-      const scale = (start + 64 * shape.planes) / 4 + lane
+      const scale = (start + 16 * shape.bits) / 4 + lane
       floats[scale] = source.scales[row * blocks + b]
       if (shape.affine) floats[scale + 4] = source.minimums![row * blocks + b]
     }

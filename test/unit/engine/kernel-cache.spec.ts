@@ -11,7 +11,7 @@ import { wholeModel } from '../../support/open-weights.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const variants = ['relaxed-i16', 'relaxed-i32'] as const
-const choice: KernelChoice = { vector: 'relaxed-i16', tile: 'relaxed-i32' }
+const choice: KernelChoice = { vector: 'relaxed-i16', tile: 'relaxed-i32', streams: 4 }
 
 describe('engine: cache of kernel choices', () => {
   const folder = temporaryFolder()
@@ -31,7 +31,7 @@ describe('engine: cache of kernel choices', () => {
   it('keeps what it has for others, replaces what is damaged, and leaves no temporary files', async () => {
     const path = folder.path('new/folder/kernels.json')
     await writeKernelChoice(path, key, choice)
-    await Promise.all([writeKernelChoice(path, 'b'.repeat(64), choice), writeKernelChoice(path, key, { vector: 'relaxed-i32', tile: 'relaxed-i32' })])
+    await Promise.all([writeKernelChoice(path, 'b'.repeat(64), choice), writeKernelChoice(path, key, { vector: 'relaxed-i32', tile: 'relaxed-i32', streams: 1 })])
     expect(await readKernelChoice(path, key, variants)).to.not.equal(undefined)
     expect(readdirSync(dirname(path))).to.deep.equal(['kernels.json'])
     folder.write('broken.json', '{"x":')
@@ -75,7 +75,7 @@ describe('engine: cache of kernel choices', () => {
     expect(measured.cached).to.equal(false)
     expect(await start()).to.deep.equal({ ...measured, cached: true })
     // it is the file that decides
-    const other: KernelChoice = { vector: 'relaxed-i32', tile: 'relaxed-i16' }
+    const other: KernelChoice = { vector: 'relaxed-i32', tile: 'relaxed-i16', streams: 1 }
     const file = JSON.parse(readFileSync(kernelCache, 'utf8'))
     folder.write('engine/kernels.json', JSON.stringify({ [Object.keys(file)[0]]: other }))
     expect(await start()).to.deep.equal({ ...other, cached: true })

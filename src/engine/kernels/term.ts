@@ -1,0 +1,20 @@
+// What a block adds to the sums of four rows: docs/numerics.md, section 3.
+
+/**
+ * (float(I) × (s × t)) [+ m × S]. `scales`: address of four scales and, of affine formats, four minimums behind them;
+ * t and S are those of the activations, S is not read in symmetric formats. A is f32 for affine formats, else i32.
+ */
+// @ts-ignore: decorator
+@inline
+export function term<A> (sums: v128, scales: usize, t: usize, S: usize): v128 {
+  const product = f32x4.mul(f32x4.convert_i32x4_s(sums), f32x4.mul(v128.load(scales), v128.load32_splat(t)))
+  if (isFloat<A>()) return f32x4.add(product, f32x4.mul(v128.load(scales, 16), v128.load32_splat(S)))
+  return product
+}
+
+/** Bytes of the scales, and minimums, of a record. */
+// @ts-ignore: decorator
+@inline
+export function scaleBytes<A> (): usize {
+  return isFloat<A>() ? 32 : 16
+}
