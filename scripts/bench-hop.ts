@@ -38,7 +38,7 @@ function model (layerCount: number) {
     slidingWindows: new Array(layerCount).fill(null),
     tiedEmbedding: true
   } as Architecture
-  const manifest = { version: 1 as const, architecture, profile: 'exact-1' as const, conversion: '1', tokenizer: '0'.repeat(64), units: new Array(layerCount + 2).fill('0'.repeat(64)) }
+  const manifest = { version: 2 as const, architecture, profile: 'exact-1' as const, conversion: '1', tokenizer: '0'.repeat(64), units: new Array(layerCount + 2).fill('0'.repeat(64)), compression: null }
   return { modelId: manifestId(manifest), manifest }
 }
 

@@ -51,8 +51,14 @@ export const MAX_INDEX_BYTES = 32 * 1024 * 1024
 /** `tokenizer.json` of a vocabulary of 256k is about 35 MB. */
 export const MAX_TOKENIZER_BYTES = 96 * 1024 * 1024
 
-/** Encoded manifest: 70 bytes a unit, 1,026 units at most, and the architecture. */
-export const MAX_MANIFEST_BYTES = 256 * 1024
+/** Encoded manifest: 70 bytes a unit and 100 for each of its seven compressed matrices: room for 600 layers, four times the deepest model known. */
+export const MAX_MANIFEST_BYTES = 512 * 1024
+
+/** Rank of a low-rank correction: at a few thousand any matrix is cheaper without one. */
+export const MAX_RANK = 65_536
+
+/** Ranks are multiples of this: left factors are stored in blocks of as many. */
+export const RANK_STEP = 8
 
 /** Limits of an architecture. Each is several times what the largest open dense models have. */
 export const MAX_LAYERS = 1024

@@ -13,6 +13,11 @@ export {
 } from './tensor/index.ts'
 export type { WeightBlocks, WeightFormat } from './tensor/index.ts'
 export { decodeManifest, encodeManifest, manifestId } from './manifest/index.ts'
+export {
+  blockByteLength, blockCount, checkBlobId, decodeBlobHeader, isBlock, MAX_HEADER_BYTES as MAX_BLOB_HEADER_BYTES
+} from './blob/index.ts'
+export type { BlobHeader, PackedTensor, Section, SectionPart, UnitTensors } from './blob/index.ts'
+export * from './package/index.ts'
 export { describeFile, openModel, openWeights } from './open/index.ts'
 export type { FileDescription, ModelWeights, OpenModelOptions, OpenProgress, TensorDescription } from './open/index.ts'
 export * from './tokenizer/index.ts'

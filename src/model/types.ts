@@ -29,11 +29,28 @@ export interface TensorSource {
   type: TensorType
   shape: number[]
   /**
+   * Bytes from the start of one row to that of the next, where the file holds
+   * more of each row than `shape` says: left factors used at a smaller rank.
+   * `byteLength` counts what is used.
+   */
+  rowBytes?: number
+  /**
    * GGUF files of the `llama` architecture store the rows of q and k permuted
    * for interleaved RoPE. Set to the number of heads whose rows are to be put
    * back into half-split order; `undefined` where rows are in order.
    */
   interleavedHeads?: number
+  /** a correction that is added to the product: y = W·x + left·(right·x) */
+  lowRank?: LowRankSource
+}
+
+/** Factors of a low-rank matrix. Columns of `left` and rows of `right` are ordered by singular value, so a prefix is the best of its rank. */
+export interface LowRankSource {
+  rank: number
+  /** rows × rank */
+  left: TensorSource
+  /** rank × columns */
+  right: TensorSource
 }
 
 /**
@@ -94,16 +111,38 @@ export interface Architecture {
 
 /** What peers must agree on to serve one model; `modelId` is the hash of its canonical encoding. */
 export interface Manifest {
-  version: 1
+  version: 2
   architecture: Architecture
   /** numerics profile, see docs/numerics.md */
   profile: 'exact-1'
   /** version of the rules that turn source tensors into engine weights, see docs/numerics.md */
   conversion: string
-  /** SHA-256, lower-case hex, of the canonical tokenizer data */
+  /** blob id (docs/package.md), lower-case hex, of the canonical tokenizer data */
   tokenizer: string
-  /** SHA-256, lower-case hex, for each unit in order (layerCount + 2 of them) */
+  /** blob id, lower-case hex, of each unit in order (layerCount + 2 of them) */
   units: string[]
+  /** how matrices were compressed; null where they are as their source has them */
+  compression: Compression | null
+}
+
+/** How a model was made smaller. Ranks are binding: they say how much of the stored factors is used. */
+export interface Compression {
+  /** modelId of what was compressed; null where it has none */
+  source: string | null
+  /** SHA-256, lower-case hex, of the calibration text; null where there was none */
+  calibration: string | null
+  /** for each unit in order its compressed matrices; others are as the source has them */
+  units: Array<Partial<Record<TensorRole, MatrixCompression>>>
+}
+
+export type CompressionMode = 'q8' | 'q5' | 'q4' | 'q3' | 'q8+svd' | 'q5+svd' | 'q4+svd' | 'q3+svd' | 'svd'
+
+export interface MatrixCompression {
+  mode: CompressionMode
+  /** 0 without svd, else a multiple of 8 */
+  rank: number
+  /** relative to the source matrix: ‖(W − W′)·X‖ ÷ ‖W·X‖ for calibration inputs X, and ‖W − W′‖ ÷ ‖W‖ (Frobenius); null where not measured */
+  errors: { weighted: number | null, frobenius: number | null }
 }
 
 /** Stop ids and sampling defaults that come with the model. */
@@ -153,6 +192,8 @@ export interface Model {
   readonly manifest: Manifest
   readonly architecture: Architecture
   readonly tokenizer: Tokenizer
+  /** canonical encoding of all that determines the tokenizer and the chat templates: what a package holds */
+  readonly tokenizerData: Uint8Array
   readonly generation: GenerationDefaults
   /** true where the model came with a chat template */
   readonly hasChatTemplate: boolean

@@ -22,12 +22,13 @@ export const STUB_ARCHITECTURE: Architecture = {
 
 export function stubManifest (architecture: Architecture = STUB_ARCHITECTURE, salt = 0): Manifest {
   return {
-    version: 1,
+    version: 2,
     architecture,
     profile: 'exact-1',
     conversion: '1',
     tokenizer: salt.toString(16).padStart(64, '0'),
-    units: Array.from({ length: architecture.layerCount + 2 }, (_value, unit) => (unit + 1).toString(16).padStart(64, '0'))
+    units: Array.from({ length: architecture.layerCount + 2 }, (_value, unit) => (unit + 1).toString(16).padStart(64, '0')),
+    compression: null
   }
 }
 

@@ -157,7 +157,7 @@ function sourceOf (role: TensorRole, tensor: StoredTensor, architecture: Archite
 }
 
 /** Rows and columns that a tensor must have; vectors have one dimension. */
-function expectedShape (role: TensorRole, architecture: Architecture): number[] {
+export function expectedShape (role: TensorRole, architecture: Architecture): number[] {
   const { hiddenSize, feedForwardSize, headSize, vocabularySize } = architecture
   const queries = architecture.headCount * headSize
   const keys = architecture.keyValueHeadCount * headSize

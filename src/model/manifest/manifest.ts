@@ -5,8 +5,9 @@ import type { Fail } from '../config/index.ts'
 import { CONVERSION, MAX_MANIFEST_BYTES, PROFILE } from '../constants.ts'
 import { ManifestError } from '../errors.ts'
 import { isJsonObject } from '../json-file.ts'
-import type { Architecture, Manifest } from '../types.ts'
+import type { Architecture, Compression, Manifest } from '../types.ts'
 import { canonicalJson } from './canonical-json.ts'
+import { checkCompression } from './check-compression.ts'
 
 const SHA256 = /^[0-9a-f]{64}$/
 
@@ -14,8 +15,8 @@ const SHA256 = /^[0-9a-f]{64}$/
 const VERSION_STRING = /^[\x21-\x7e]{1,64}$/
 
 /** A manifest by the rules of this version of the software. */
-export function createManifest (architecture: Architecture, tokenizer: string, units: string[]): Manifest {
-  return checkManifest({ version: 1, architecture, profile: PROFILE, conversion: CONVERSION, tokenizer, units })
+export function createManifest (architecture: Architecture, tokenizer: string, units: string[], compression: Compression | null = null): Manifest {
+  return checkManifest({ version: 2, architecture, profile: PROFILE, conversion: CONVERSION, tokenizer, units, compression })
 }
 
 /**
@@ -58,8 +59,8 @@ export function manifestId (manifest: Manifest): string {
 function checkManifest (value: unknown): Manifest {
   const fail: Fail = (field, reason) => { throw new ManifestError(field, reason) }
   if (!isJsonObject(value)) return fail('manifest', 'is not an object')
-  checkKeys(value, ['version', 'architecture', 'profile', 'conversion', 'tokenizer', 'units'], '', fail)
-  if (value.version !== 1) fail('version', 'is not 1')
+  checkKeys(value, ['version', 'architecture', 'profile', 'conversion', 'tokenizer', 'units', 'compression'], '', fail)
+  if (value.version !== 2) fail('version', 'is not 2')
   if (value.profile !== PROFILE) fail('profile', `is not ${PROFILE}`)
   if (typeof value.conversion !== 'string' || !VERSION_STRING.test(value.conversion)) fail('conversion', 'is not a version')
   if (typeof value.tokenizer !== 'string' || !SHA256.test(value.tokenizer)) fail('tokenizer', 'is not a SHA-256 in hexadecimal')
@@ -69,5 +70,6 @@ function checkManifest (value: unknown): Manifest {
   units.forEach((unit, i) => {
     if (typeof unit !== 'string' || !SHA256.test(unit)) fail(`units[${i}]`, 'is not a SHA-256 in hexadecimal')
   })
+  if (value.compression !== null) checkCompression(value.compression, architecture.layerCount, (field, reason) => fail(`compression.${field}`, reason))
   return value as unknown as Manifest
 }

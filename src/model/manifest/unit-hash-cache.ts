@@ -8,7 +8,7 @@ import { readJsonFile } from '../json-file.ts'
 import type { JsonObject } from '../json-file.ts'
 import type { UnitSource } from '../types.ts'
 import { canonicalJson } from './canonical-json.ts'
-import { hashUnits, tensorsInOrder, UNIT_HASH_DOMAIN } from './hash-units.ts'
+import { hashUnits, tensorsInOrder } from './hash-units.ts'
 import type { HashOptions } from './hash-units.ts'
 
 /** What the name of a file gets appended for its cache of hashes. */
@@ -35,15 +35,25 @@ interface SourceFile { name: string, size: number, mtimeMs: number }
 export async function cachedUnitHashes (
   main: string, files: readonly string[], units: readonly UnitSource[], options: CachedHashOptions
 ): Promise<string[]> {
+  return await cachedHashes(main, files, layoutHash(files, units), units.length, options, async () => await hashUnits(units, options))
+}
+
+/**
+ * As cachedUnitHashes, for `count` hashes that `compute` finds by reading the
+ * files; `layout` is to change with all else that they depend on.
+ */
+export async function cachedHashes (
+  main: string, files: readonly string[], layout: string, count: number, options: CachedHashOptions, compute: () => Promise<string[]>
+): Promise<string[]> {
   const before = await describeFiles(files)
-  const key = { version: 1, files: before, layout: layoutHash(files, units) }
+  const key = { version: 1, files: before, layout }
   const beside = main + CACHE_SUFFIX
   const elsewhere = join(options.cacheDirectory, 'manifests', `${sha256(await realpath(main))}.json`)
   for (const path of [beside, elsewhere]) {
-    const cached = readCache(path, key, units.length)
+    const cached = readCache(path, key, count)
     if (cached !== undefined) return cached
   }
-  const hashes = await hashUnits(units, options)
+  const hashes = await compute()
   const after = await describeFiles(files)
   if (canonicalJson(after) !== canonicalJson(before)) throw new ModelFileError(main, 'file', 'changed while it was being read')
   const text = JSON.stringify({ ...key, units: hashes }, null, 1)
@@ -75,7 +85,7 @@ function layoutHash (files: readonly string[], units: readonly UnitSource[]): st
   const layout = units.map(unit => tensorsInOrder(unit).map(([role, source]) => [
     role, files.indexOf(source.path), source.offset, source.byteLength, source.type, source.shape, source.interleavedHeads ?? null
   ]))
-  return sha256(canonicalJson([UNIT_HASH_DOMAIN, layout]))
+  return sha256(canonicalJson(['blob-1', layout]))
 }
 
 /** The hashes in a cache file, or undefined where there is none, or it is another model's or damaged. */

@@ -41,6 +41,15 @@ function layout (source: TensorSource): { rows: number, rowBytes: number } {
   return { rows: count, rowBytes: source.byteLength / count }
 }
 
+/** Rows of which the file holds more than is wanted: the whole is read and cut. */
+function readRowStarts (source: TensorSource, from: number, to: number, rowBytes: number, stride: number): Uint8Array {
+  if (from === to) return new Uint8Array(0)
+  const stored = readRange(source.path, source.offset + from * stride, (to - from - 1) * stride + rowBytes, source.name)
+  const bytes = new Uint8Array((to - from) * rowBytes)
+  for (let row = 0; row < to - from; row++) bytes.set(stored.subarray(row * stride, row * stride + rowBytes), row * rowBytes)
+  return bytes
+}
+
 /**
  * Raw bytes of the rows `[fromRow, toRow)` in canonical order: where a GGUF
  * file stores q or k for interleaved RoPE, element 2j + h of a head in the
@@ -53,8 +62,9 @@ export function readTensorRows (source: TensorSource, fromRow: number, toRow: nu
   if (!(Number.isInteger(fromRow) && Number.isInteger(toRow) && fromRow >= 0 && fromRow <= toRow && toRow <= rows)) {
     throw new RangeError(`rows ${fromRow} to ${toRow} of a tensor of ${rows} rows`)
   }
-  const read = (from: number, to: number) =>
-    readRange(source.path, source.offset + from * rowBytes, (to - from) * rowBytes, source.name)
+  const read = (from: number, to: number) => source.rowBytes !== undefined
+    ? readRowStarts(source, from, to, rowBytes, source.rowBytes)
+    : readRange(source.path, source.offset + from * rowBytes, (to - from) * rowBytes, source.name)
   if (source.interleavedHeads === undefined) return read(fromRow, toRow)
 
   const headSize = rows / source.interleavedHeads

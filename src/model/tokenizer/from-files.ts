@@ -23,7 +23,7 @@ export function definitionFromFiles (files: TokenizerFiles): LoadedDefinition {
   const root = asObject(files.tokenizerJson, 'tokenizer.json')
   const config = asObject(files.tokenizerConfig ?? {}, 'tokenizer_config.json')
   const { tokens, ids, model, byteFallback } = readBytePairModel(root.model, 'tokenizer.json: model')
-  const added = readAddedTokens(root.added_tokens, tokens)
+  const added = readAddedTokens(root.added_tokens, tokens, ids)
   const { preTokenizer, byteLevel } = readPreTokenizer(root.pre_tokenizer, 'tokenizer.json: pre_tokenizer')
   const decoder = readDecoder(root.decoder, 'tokenizer.json: decoder')
   if (byteLevel !== (decoder.kind === 'byteLevel')) {
@@ -55,8 +55,8 @@ export function definitionFromFiles (files: TokenizerFiles): LoadedDefinition {
   return { definition, ids, kind: `tokenizer.json BPE${byteLevel ? ', byte level' : ''}` }
 }
 
-/** Adds them to `tokens`; where an id has another string already, the added token stands. */
-function readAddedTokens (value: unknown, tokens: Array<string | null>): AddedToken[] {
+/** Adds them to `tokens`; where an id has another string already, the added token stands, and the string is none any more. */
+function readAddedTokens (value: unknown, tokens: Array<string | null>, ids: Map<string, number>): AddedToken[] {
   const field = 'tokenizer.json: added_tokens'
   const list = optional(value, given => asArray(given, field, MAX_VOCABULARY)) ?? []
   return Array.from(list, (item, i) => {
@@ -68,6 +68,8 @@ function readAddedTokens (value: unknown, tokens: Array<string | null>): AddedTo
     const content = asString(entry.content, `${at}.content`, MAX_ADDED_TOKEN_LENGTH)
     const special = flag('special', false)
     while (tokens.length <= id) tokens.push(null)
+    const before = tokens[id]
+    if (before !== null && before !== content && ids.get(before) === id) ids.delete(before)
     tokens[id] = content
     return {
       id,

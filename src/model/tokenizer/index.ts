@@ -15,8 +15,8 @@
  * punctuation; broken UTF-8 from byte tokens becomes U+FFFD by the rules of
  * WHATWG rather than one for every byte of the run.
  */
-import { canonicalJson } from '../manifest/index.ts'
 import { createChatRenderer } from './chat-template.ts'
+import { definitionFromCanonical, encodeDefinition } from './definition-json.ts'
 import { definitionFromGguf, type GgufMetadata } from './from-gguf.ts'
 import { definitionFromFiles, type TokenizerFiles } from './from-files.ts'
 import { createTokenizer } from './text-tokenizer.ts'
@@ -43,8 +43,13 @@ export function createTokenizerFromGguf (metadata: GgufMetadata): LoadedTokenize
   return load(definitionFromGguf(metadata))
 }
 
-/** Of the form of a definition; another form gives another hash, hence another model. */
-const CANONICAL_VERSION = 1
+/**
+ * From the canonical encoding of a tokenizer (`LoadedTokenizer.canonical`), which a package holds.
+ * @throws TokenizerFormatError, UnsupportedTokenizerError
+ */
+export function createTokenizerFromCanonical (bytes: Uint8Array): LoadedTokenizer {
+  return load(definitionFromCanonical(bytes))
+}
 
 function load (loaded: LoadedDefinition): LoadedTokenizer {
   const { definition, kind } = loaded
@@ -54,7 +59,7 @@ function load (loaded: LoadedDefinition): LoadedTokenizer {
   return {
     tokenizer: createTokenizer(loaded),
     get canonical () {
-      return (canonical ??= new TextEncoder().encode(canonicalJson({ version: CANONICAL_VERSION, ...definition })))
+      return (canonical ??= encodeDefinition(definition))
     },
     chatTemplate: chatTemplates.find(({ name }) => name === 'default')?.source ?? null,
     renderChat: createChatRenderer(chatTemplates, {

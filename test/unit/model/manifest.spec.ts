@@ -10,9 +10,11 @@ import { tinyGgufBytes } from '../../support/tiny-models.ts'
 
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex')
 
+const errors = (): { weighted: number, frobenius: null } => ({ weighted: 0.0125, frobenius: null })
+
 function manifest (): Manifest {
   return {
-    version: 1,
+    version: 2,
     architecture: {
       family: 'qwen3',
       layerCount: 2,
@@ -33,7 +35,12 @@ function manifest (): Manifest {
     profile: 'exact-1',
     conversion: 'exact-1/1',
     tokenizer: hash('tokenizer'),
-    units: ['a', 'b', 'c', 'd'].map(hash)
+    units: ['a', 'b', 'c', 'd'].map(hash),
+    compression: {
+      source: hash('source'),
+      calibration: null,
+      units: [{ embedding: { mode: 'q8', rank: 0, errors: errors() } }, { query: { mode: 'q4+svd', rank: 16, errors: errors() } }, {}, { projection: { mode: 'svd', rank: 8, errors: errors() } }]
+    }
   }
 }
 
@@ -55,15 +62,15 @@ describe('manifest', function () {
     expect(() => decodeManifest(Buffer.from(JSON.stringify(manifest())))).to.throw(ManifestError, 'is not canonical')
     expect(() => decodeManifest(Buffer.from(text + '\n'))).to.throw(ManifestError, 'is not canonical')
     expect(() => decodeManifest(Buffer.from('\ufeff' + text))).to.throw(ManifestError, 'JSON')
-    expect(() => decodeManifest(Buffer.from(text.replace('"version":1', '"version":1.0')))).to.throw(ManifestError, 'is not canonical')
-    expect(() => decodeManifest(Buffer.from(text.replace('"version":1', '"version":1,"version":1')))).to.throw(ManifestError, 'is not canonical')
+    expect(() => decodeManifest(Buffer.from(text.replace('"version":2', '"version":2.0')))).to.throw(ManifestError, 'is not canonical')
+    expect(() => decodeManifest(Buffer.from(text.replace('"version":2', '"version":2,"version":2')))).to.throw(ManifestError, 'is not canonical')
     expect(() => decodeManifest(Uint8Array.of(0x7b, 0xff, 0x7d))).to.throw(ManifestError, 'UTF-8')
-    expect(() => decodeManifest(new Uint8Array(300_000))).to.throw(ManifestError, 'limit')
+    expect(() => decodeManifest(new Uint8Array(600_000))).to.throw(ManifestError, 'limit')
     expect(() => decodeManifest(Buffer.from('['.repeat(250_000)))).to.throw(ManifestError, 'JSON')
   })
 
   const bad: Array<[Path, unknown, string]> = [
-    [['version'], 2, 'version'],
+    [['version'], 1, 'version'],
     [['profile'], 'exact-2', 'profile'],
     [['conversion'], 'x'.repeat(65), 'conversion'],
     [['conversion'], 'a\nb', 'conversion'],
@@ -93,7 +100,22 @@ describe('manifest', function () {
     [['architecture', 'ropeScaling', 'lowFrequencyFactor'], 4, 'architecture.ropeScaling.highFrequencyFactor'],
     [['architecture', 'ropeScaling'], { kind: 'factors', factors: [1] }, 'architecture.ropeScaling.factors'],
     [['architecture', 'ropeScaling'], { kind: 'factors', factors: new Array(16).fill(-1) }, 'architecture.ropeScaling.factors'],
-    [['architecture', 'ropeScaling'], { kind: 'linear', factor: 2, more: 1 }, 'architecture.ropeScaling.more']
+    [['architecture', 'ropeScaling'], { kind: 'linear', factor: 2, more: 1 }, 'architecture.ropeScaling.more'],
+    [['compression'], undefined, 'compression'],
+    [['compression'], [], 'compression.value'],
+    [['compression', 'source'], 'abc', 'compression.source'],
+    [['compression', 'calibration'], undefined, 'compression.calibration'],
+    [['compression', 'units', 3], undefined, 'compression.units[3]'],
+    [['compression', 'units', 4], {}, 'compression.units'],
+    [['compression', 'units', 1, 'embedding'], { mode: 'q8', rank: 0, errors: errors() }, 'compression.units[1].embedding'],
+    [['compression', 'units', 1, 'queryBias'], { mode: 'q8', rank: 0, errors: errors() }, 'compression.units[1].queryBias'],
+    [['compression', 'units', 1, 'query', 'mode'], 'q2', 'compression.units[1].query.mode'],
+    [['compression', 'units', 1, 'query', 'mode'], 'q4', 'compression.units[1].query.rank'],
+    [['compression', 'units', 1, 'query', 'rank'], 12, 'compression.units[1].query.rank'],
+    [['compression', 'units', 1, 'query', 'rank'], 0, 'compression.units[1].query.rank'],
+    [['compression', 'units', 1, 'query', 'rank'], 1e6, 'compression.units[1].query.rank'],
+    [['compression', 'units', 1, 'query', 'errors', 'weighted'], -1, 'compression.units[1].query.errors.weighted'],
+    [['compression', 'units', 1, 'query', 'errors', 'more'], 1, 'compression.units[1].query.errors.more']
   ]
   for (const [path, value, field] of bad) {
     it(`refuses ${path.join('.')} = ${String(JSON.stringify(value)).slice(0, 40)}`, function () {
@@ -112,33 +134,48 @@ describe('manifest', function () {
   })
 
   it('has an id that never changes for the same manifest', function () {
-    expect(manifestId(manifest())).to.equal('285d98424eddffc6c17fa7c877c70cd8470b4d2f9a7af6b9bf709365fe978e06')
+    expect(manifestId(manifest())).to.equal('36373ce20445c237e4541f2d9a779cc20c9f6d92ced9d46ccee5a23601e60c96')
   })
 })
 
 describe('hashes of units', function () {
   const folder = temporaryFolder()
 
-  it('frames role, type, shape, permutation and bytes', async function () {
+  it('are SHA-256 of a header that has every tensor and the hash of every block, rows in canonical order', async function () {
     const path = folder.write('bytes', Uint8Array.from({ length: 200 }, (_, i) => i))
     const units: UnitSource[] = [{
       unit: 'layer 0',
       tensors: {
-        // the order of the hash is that of roles, not that of keys
-        query: { path, offset: 3, byteLength: 128, type: 'F32', shape: [2, 16], interleavedHeads: 1 },
+        // the order is that of roles, not that of keys
+        query: { path, offset: 3, byteLength: 128, type: 'F32', shape: [4, 8], interleavedHeads: 1 },
         attentionNorm: { path, offset: 150, byteLength: 8, type: 'F16', shape: [4] }
       }
     }]
-    const u64 = (value: number): Uint8Array => new Uint8Array(BigUint64Array.of(BigInt(value)).buffer)
-    const expected = createHash('sha256').update('efedllm-unit-1\n')
     const bytes = readFileSync(path)
-    for (const [descriptor, from, to] of [
-      ['{"interleavedHeads":null,"role":"attentionNorm","shape":[4],"type":"F16"}', 150, 158],
-      ['{"interleavedHeads":1,"role":"query","shape":[2,16],"type":"F32"}', 3, 131]
-    ] as const) {
-      expected.update(u64(descriptor.length)).update(descriptor).update(u64(to - from)).update(bytes.subarray(from, to))
+    const row = (index: number): Buffer => bytes.subarray(3 + index * 32, 3 + (index + 1) * 32)
+    const data = Buffer.concat([bytes.subarray(150, 158), new Uint8Array(56), row(0), row(2), row(1), row(3)])
+    const header = Buffer.alloc(64 + 2 * 64 + 32)
+    header.write('EFEDBLOB')
+    header.writeUInt16LE(1, 8)
+    header.writeUInt16LE(1, 10)
+    header.writeUInt32LE(header.length, 12)
+    header.writeUInt32LE(data.length, 16)
+    header.writeUInt32LE(262_144, 24)
+    header.writeUInt32LE(1, 28)
+    header.writeUInt32LE(2, 32)
+    const section = (at: number, [role, type, dimensions, rows, columns, offset, length]: number[]): void => {
+      header.writeUInt8(role, at)
+      header.writeUInt16LE(type, at + 2)
+      header.writeUInt8(dimensions, at + 4)
+      header.writeUInt32LE(rows, at + 8)
+      header.writeUInt32LE(columns, at + 12)
+      header.writeUInt32LE(offset, at + 16)
+      header.writeUInt32LE(length, at + 24)
     }
-    expect(await hashUnits(units)).to.deep.equal([expected.digest('hex')])
+    section(64, [2, 1, 1, 4, 0, 0, 8])
+    section(128, [3, 0, 2, 4, 8, 64, 128])
+    createHash('sha256').update(data).digest().copy(header, 192)
+    expect(await hashUnits(units)).to.deep.equal([createHash('sha256').update(header).digest('hex')])
   })
 
   it('stops when it is told to, and names a file that ends too early', async function () {
