@@ -57,6 +57,7 @@ function idleEngine (architecture: Architecture, range: UnitRange): Engine {
     sessionLength: session => lengths.get(session) ?? 0,
     truncate: (session, length) => { lengths.set(session, length) },
     reserve: () => {},
+    release: () => {},
     closeSession: session => { lengths.delete(session) },
     run: async batch => batch.map(item => {
       const started = performance.now()

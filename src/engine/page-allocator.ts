@@ -37,6 +37,8 @@ interface Session {
   owed: number
   /** pages that it may have in all by its promise */
   promised: number
+  /** pages that it may have in all until what was reserved is written */
+  reserved: number
 }
 
 /**
@@ -95,7 +97,7 @@ export class PageAllocator {
     if (this.#sessions.size >= sessions) throw new SessionLimitError(sessions)
 
     const id = this.#nextSession++
-    const session: Session = { table: this.#freeTables.pop() ?? this.#nextTable++, length, pages: [], owed, promised }
+    const session: Session = { table: this.#freeTables.pop() ?? this.#nextTable++, length, pages: [], owed, promised, reserved: 0 }
     this.#sessions.set(id, session)
     this.#owed += owed
     for (let index = 0; index < whole; index++) this.#assign(session, index, source!.pages[index])
@@ -122,6 +124,7 @@ export class PageAllocator {
     this.#checkRoom(lacking)
     state.owed += lacking
     this.#owed += lacking
+    state.reserved = Math.max(state.reserved, this.#pagesFor(to))
   }
 
   /**
@@ -167,35 +170,48 @@ export class PageAllocator {
       const isFree = this.#release(state.pages.pop()!)
       if (!isFree) {
         state.promised = Math.min(state.promised, state.pages.length + state.owed)
-      } else if (state.pages.length + state.owed < state.promised) {
+      } else if (state.pages.length + state.owed < Math.max(state.promised, state.reserved)) {
         state.owed++
         this.#owed++
       }
     }
+    if (kept >= state.reserved) state.reserved = 0
   }
 
   /** As `commit` with at most what the session has; what was only reserved is free again. */
   truncate (session: number, length: number): void {
     const state = this.#get(session)
+    state.reserved = 0
     this.commit(session, Math.min(length, state.length))
-    const excess = state.owed - Math.max(0, state.promised - state.pages.length)
-    if (excess <= 0) return
-    state.owed -= excess
-    this.#owed -= excess
+    this.#trim(state)
+  }
+
+  /** From now on a session has only what it holds. */
+  release (session: number): void {
+    const state = this.#get(session)
+    state.promised = state.reserved = 0
+    this.#trim(state)
   }
 
   /** Closing twice does no harm. */
   close (session: number): void {
     const state = this.#sessions.get(session)
     if (state === undefined) return
-    state.promised = 0
-    this.truncate(session, 0)
+    this.release(session)
+    this.commit(session, 0)
     this.#freeTables.push(state.table)
     this.#sessions.delete(session)
   }
 
   clear (): void {
     for (const session of [...this.#sessions.keys()]) this.close(session)
+  }
+
+  /** Gives back what is set aside beyond the promise. */
+  #trim (state: Session): void {
+    const excess = Math.max(0, state.owed - Math.max(0, state.promised - state.pages.length))
+    state.owed -= excess
+    this.#owed -= excess
   }
 
   get #unpromised (): number {

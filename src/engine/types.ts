@@ -80,6 +80,8 @@ export interface Engine {
   sessionLength (session: number): number
   /** sets aside what a step will need that writes positions [from, to), beyond what is promised; throws KeyValueBudgetError */
   reserve (session: number, from: number, to: number): void
+  /** takes back what was promised or reserved: from now on the session has only what it holds, and grows where others leave room */
+  release (session: number): void
   /** forgets all positions from `length` on, and what was reserved for them */
   truncate (session: number, length: number): void
   closeSession (session: number): void

@@ -133,6 +133,7 @@ export function createStubEngine (range: UnitRange, options: StubEngineOptions =
     },
     sessionLength: id => lengthOf(sessions.get(id)!),
     reserve: (session, from, to) => allocator.reserve({ session, from, to }),
+    release: session => allocator.release(session),
     truncate (id, length) {
       allocator.truncate(id, length)
       for (const sums of sessions.get(id)!.sums) sums.length = Math.min(sums.length, length)

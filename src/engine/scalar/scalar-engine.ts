@@ -58,6 +58,7 @@ export class ScalarEngine<Cache> implements Engine {
 
   sessionLength (session: number): number { return this.#sessions.length(session) }
   reserve (session: number, from: number, to: number): void { this.#sessions.reserve(session, from, to) }
+  release (session: number): void { this.#sessions.release(session) }
   truncate (session: number, length: number): void { this.#sessions.truncate(session, length) }
   closeSession (session: number): void { this.#sessions.close(session) }
 

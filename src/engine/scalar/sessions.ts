@@ -43,6 +43,8 @@ export class Sessions<State> {
 
   reserve (session: number, from: number, to: number): void { this.#allocator.reserve({ session, from, to }) }
 
+  release (session: number): void { this.#allocator.release(session) }
+
   /** Takes room for all that a batch writes, or throws KeyValueBudgetError. */
   write (batch: CheckedItem[]): void {
     this.#allocator.write(batch.map(({ item: { session, position }, end }) => ({ session, from: position, to: end })))

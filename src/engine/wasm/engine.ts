@@ -118,6 +118,10 @@ class WasmEngine implements Engine {
     this.#cache.reserve({ session, from, to })
   }
 
+  release (session: number): void {
+    this.#cache.release(session)
+  }
+
   truncate (session: number, length: number): void {
     this.#cache.truncate(session, length)
   }

@@ -106,13 +106,13 @@ for (const { name, create } of [
         engine.truncate(promised, 0)
         expect(codeOf(() => engine.reserve(free, 256, 512))).to.equal('ERR_KEY_VALUE_BUDGET')
       }
-      engine.closeSession(promised)
+      engine.release(promised)
       engine.reserve(free, 256, 512)
       expect(engine.freePositions).to.equal(256)
       expect(codeOf(() => engine.openSession({ capacity: 512 }))).to.equal('ERR_KEY_VALUE_BUDGET')
       await engine.run([{ session: free, position: 256, tokens: new Uint32Array(256) }])
       expect(engine.freePositions).to.equal(256)
-      engine.closeSession(free)
+      for (const session of [free, promised]) engine.closeSession(session)
       expect(engine.freePositions).to.equal(768)
     }, { keyValuePositions: 768, range: { from: 0, to: 1 } }))
 

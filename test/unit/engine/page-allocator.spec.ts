@@ -190,6 +190,34 @@ describe('engine: page allocator', () => {
     expect(allocator.freePositions).to.equal((PAGES - 1) * PAGE)
   })
 
+  it('sets aside what a step needs that writes anew in several parts', () => {
+    const allocator = create(3)
+    const session = filled(allocator, 12)
+    allocator.reserve({ session, from: 2, to: 12 })
+    allocator.write([{ session, from: 2, to: 4 }])
+    allocator.commit(session, 4)
+    const other = allocator.open()
+    expect(() => allocator.write([{ session: other, from: 0, to: 1 }])).to.throw(KeyValueBudgetError)
+    allocator.write([{ session, from: 4, to: 12 }])
+    allocator.commit(session, 12)
+    // it is written: what is given back from now on is free
+    allocator.commit(session, 4)
+    allocator.write([{ session: other, from: 0, to: 8 }])
+  })
+
+  it('takes a promise back', () => {
+    const allocator = create()
+    const session = allocator.open({ capacity: 20 })
+    allocator.write([{ session, from: 0, to: 5 }])
+    allocator.commit(session, 5)
+    allocator.release(session)
+    expect(allocator.freePositions).to.equal((PAGES - 2) * PAGE)
+    filled(allocator, 24)
+    filled(allocator, 16)
+    expect(allocator.length(session)).to.equal(5)
+    expect(() => allocator.reserve({ session, from: 5, to: 9 })).to.throw(KeyValueBudgetError)
+  })
+
   it('holds for every session what was written to it, whatever is opened, shared, written, truncated and closed, and loses no page', () => {
     const which = fc.integer({ min: 0, max: 59 })
     const operation = fc.oneof(
