@@ -3,6 +3,7 @@ import type { Architecture, TensorRole } from '../../model/index.ts'
 import { MAX_PAGES, PANEL_COLUMNS_32 } from '../product/index.ts'
 import { createThreads } from '../threads/index.ts'
 import type { Threads } from '../threads/index.ts'
+import { EFFECT_WINDOWS } from './constants.ts'
 import { CalibrationNotFiniteError } from './errors.ts'
 import { inputSize, LAYER_MATRICES, MATRIX_INPUTS, matrixShape, vectorLengths } from './inputs.ts'
 import type { MatrixInput } from './inputs.ts'
@@ -52,6 +53,13 @@ export interface Calibrator {
   collect (layer: number, weights: LayerWeights, options?: CalibratorOptions & { advance?: boolean }): Promise<Record<MatrixInput, InputStatistics>>
   /** Replaces the hidden states by the layer's output. */
   advance (layer: number, weights: LayerWeights, options?: CalibratorOptions): Promise<void>
+  /**
+   * What changes of its weights do to the output of a layer: for each, the mean
+   * over some positions of ‖h′ − h‖² ÷ ‖h‖². Summed over a model these numbers
+   * come close to the divergence between the outputs (docs/compression.md).
+   * The hidden states stay what they are.
+   */
+  effects (layer: number, weights: LayerWeights, changes: LayerWeights[], options?: CalibratorOptions): Promise<number[]>
   /** Gram matrices of the input of the output projection. @throws CalibrationNotFiniteError */
   collectHead (finalNorm: Float32Array, options?: CalibratorOptions): Promise<InputStatistics>
   /** The hidden states: tokens × hiddenSize, calibration windows first; shared memory. */
@@ -67,7 +75,7 @@ export function createCalibrator (init: CalibratorInit): Calibrator {
 class LayerCalibrator implements Calibrator {
   readonly #layout: LayerLayout
   readonly #memory: WebAssembly.Memory
-  readonly #threads: Threads<Request, null>
+  readonly #threads: Threads<Request, number>
   readonly #windows: CalibrationWindows
 
   constructor ({ architecture, windows, threads }: CalibratorInit) {
@@ -75,7 +83,7 @@ class LayerCalibrator implements Calibrator {
     this.#layout = layoutLayer(architecture, windows.window, windows.ids.length / windows.window, threads)
     this.#memory = new WebAssembly.Memory({ initial: this.#layout.pages, maximum: Math.min(MAX_PAGES, this.#layout.pages), shared: true })
     const url = new URL(`./worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url)
-    this.#threads = createThreads<WorkerInit, Request, null>({ url, threads, init: { layout: this.#layout, memory: this.#memory } })
+    this.#threads = createThreads<WorkerInit, Request, number>({ url, threads, init: { layout: this.#layout, memory: this.#memory } })
     this.#fillAngles()
   }
 
@@ -96,6 +104,29 @@ class LayerCalibrator implements Calibrator {
 
   async advance (layer: number, weights: LayerWeights, options: CalibratorOptions = {}): Promise<void> {
     await this.#run(layer, weights, true, [], options)
+  }
+
+  async effects (layer: number, weights: LayerWeights, changes: LayerWeights[], { signal, onProgress }: CalibratorOptions = {}): Promise<number[]> {
+    const { windows, window, threads, architecture } = this.#layout
+    const measured = Array.from({ length: Math.min(EFFECT_WINDOWS, windows) }, (_, i) => i)
+    const present = Object.keys(weights) as TensorRole[]
+    const run = async (compare: boolean): Promise<number> => {
+      signal?.throwIfAborted()
+      const sums = await Promise.all(measured.map(window => this.#threads.ask(window % threads, {
+        type: 'effect', window, slidingWindow: architecture.slidingWindows[layer], present, compare
+      })))
+      return sums.reduce((a, b) => a + b) / (measured.length * window)
+    }
+    this.#load(layer, weights)
+    await run(false)
+    const effects: number[] = []
+    for (const change of changes) {
+      this.#loadGiven(change)
+      effects.push(await run(true))
+      this.#loadGiven(Object.fromEntries(Object.keys(change).map(role => [role, weights[role as TensorRole]])))
+      onProgress?.(effects.length, changes.length)
+    }
+    return effects
   }
 
   async collectHead (finalNorm: Float32Array, options: CalibratorOptions = {}): Promise<InputStatistics> {
@@ -129,7 +160,7 @@ class LayerCalibrator implements Calibrator {
       const group = Array.from({ length: Math.min(threads, windows - first) }, (_, i) => first + i)
       await Promise.all(group.map((window, thread) => this.#threads.ask(thread, layer === 'head'
         ? { type: 'final-norm', window }
-        : { type: 'layer', window, slidingWindow: architecture.slidingWindows[layer], present, keep, panels: wanted.length > 0 })))
+        : { type: 'layer', window, slidingWindow: architecture.slidingWindows[layer], present, advance: keep, panels: wanted.length > 0 })))
       if (wanted.length > 0) {
         await this.#threads.askAll({ type: 'gram', heldOut: group.map(window => window >= this.#windows.calibration), inputs: wanted })
       }
@@ -140,24 +171,22 @@ class LayerCalibrator implements Calibrator {
   }
 
   #load (layer: number | 'head', weights: LayerWeights): void {
+    const missing = layer === 'head' ? undefined : LAYER_MATRICES.find(name => weights[name] === undefined)
+    if (missing !== undefined) throw new RangeError(`layer ${layer} without ${missing}`)
+    this.#loadGiven(weights)
+  }
+
+  #loadGiven (weights: LayerWeights): void {
     const { architecture, matrices, vectors } = this.#layout
     const floats = new Float32Array(this.#memory.buffer)
-    const need = (role: TensorRole, length: number): Float32Array | undefined => {
-      const values = weights[role]
-      if (values !== undefined && values.length !== length) throw new RangeError(`${role} of ${values.length} elements, not ${length}`)
-      return values
-    }
-    if (layer !== 'head') {
-      for (const name of LAYER_MATRICES) {
-        const { rows, columns } = matrixShape(name, architecture)
-        const values = need(name, rows * columns)
-        if (values === undefined) throw new RangeError(`layer ${layer} without ${name}`)
-        packColumns(values, rows, columns, floats, matrices[name] / 4)
-      }
-    }
-    for (const [role, length] of Object.entries(vectorLengths(architecture)) as Array<[TensorRole, number]>) {
-      const values = need(role, length)
-      if (values !== undefined) floats.set(values, vectors[role]! / 4)
+    const lengths = vectorLengths(architecture)
+    for (const [role, values] of Object.entries(weights) as Array<[TensorRole, Float32Array]>) {
+      const matrix = LAYER_MATRICES.find(name => name === role)
+      const { rows, columns } = matrix === undefined ? { rows: 1, columns: lengths[role] } : matrixShape(matrix, architecture)
+      if (columns === undefined) continue
+      if (values.length !== rows * columns) throw new RangeError(`${role} of ${values.length} elements, not ${rows * columns}`)
+      if (matrix === undefined) floats.set(values, vectors[role]! / 4)
+      else packColumns(values, rows, columns, floats, matrices[matrix] / 4)
     }
   }
 

@@ -14,3 +14,6 @@ export const STRETCH = 128
 
 /** Windows are whole panels of the matrix products. */
 export const WINDOW_MULTIPLE = 8
+
+/** Windows on which the effect of a change of weights is measured: 1,024 tokens. */
+export const EFFECT_WINDOWS = 2

@@ -1,10 +1,11 @@
 import { MAX_PAGES, PAGE_BYTES, roundUp } from '../product/index.ts'
 import type { Architecture, TensorRole } from '../../model/index.ts'
+import { EFFECT_WINDOWS } from './constants.ts'
 import { CalibrationMemoryError } from './errors.ts'
 import { inputSize, LAYER_MATRICES, MATRIX_INPUTS, matrixShape, vectorLengths } from './inputs.ts'
 import type { LayerMatrix, MatrixInput } from './inputs.ts'
 
-/** Bytes offsets into the memory that all threads share. Everything is float32 but `grams`. */
+/** Byte offsets into the memory that all threads share. Everything is float32 but `grams`. */
 export interface LayerLayout {
   architecture: Architecture
   /** positions of a window */
@@ -14,6 +15,8 @@ export interface LayerLayout {
   threads: number
   /** windows × window × hiddenSize: what goes into the layer */
   hidden: number
+  /** outputs of the first windows, EFFECT_WINDOWS at most, to compare with */
+  outputs: number
   /** cos and sin of the angles: window × headSize/2 each */
   cos: number
   sin: number
@@ -64,6 +67,7 @@ export function layoutLayer (architecture: Architecture, window: number, windows
     windows,
     threads,
     hidden: take(windows * window * hiddenSize),
+    outputs: take(Math.min(windows, EFFECT_WINDOWS) * window * hiddenSize),
     cos: take(window * headSize / 2),
     sin: take(window * headSize / 2),
     matrices: record(LAYER_MATRICES, name => {

@@ -28,10 +28,11 @@ export class WindowForward {
 
   /**
    * @param present vectors that the layer has
-   * @param keep true where the result replaces the hidden states of the window
+   * @param result what becomes of the layer's output: it replaces the hidden states of the window, is left in the thread's
+   *   scratch, or is not needed
    * @param panels true where the inputs are wanted
    */
-  layer (window: number, slidingWindow: number | null, present: readonly TensorRole[], keep: boolean, panels: boolean): void {
+  layer (window: number, slidingWindow: number | null, present: readonly TensorRole[], result: 'replace' | 'leave' | 'none', panels: boolean): void {
     const { architecture, window: rows } = this.#layout
     const { hiddenSize, headSize, headCount, keyValueHeadCount, queryKeyNorm, feedForwardSize } = architecture
     const s = this.#scratch
@@ -68,12 +69,38 @@ export class WindowForward {
     this.#kernels.gatedSilu(s.gate, s.up, rows * feedForwardSize)
 
     if (panels) this.#keepInput('down', s.gate)
-    if (!keep) return
+    if (result === 'none') return
     this.#packInput(s.gate, feedForwardSize)
     this.#product('down', s.second)
     this.#addToHidden()
+    if (result === 'leave') return
     const { from, length } = this.#hiddenOf(window)
     this.#floats.copyWithin(from, s.hidden / 4, s.hidden / 4 + length)
+  }
+
+  /** Keeps what the last call of `layer` left in the scratch, to compare with. */
+  keepOutput (window: number): void {
+    const { length } = this.#hiddenOf(window)
+    this.#floats.copyWithin(this.#layout.outputs / 4 + window * length, this.#scratch.hidden / 4, this.#scratch.hidden / 4 + length)
+  }
+
+  /** Sum over positions of ‖h′ − h‖² ÷ ‖h‖² between what the last call of `layer` left and what was kept. */
+  compareOutput (window: number): number {
+    const { window: rows, outputs, architecture: { hiddenSize } } = this.#layout
+    const kept = outputs / 4 + window * rows * hiddenSize
+    const now = this.#scratch.hidden / 4
+    let sum = 0
+    for (let row = 0; row < rows; row++) {
+      let size = 0
+      let change = 0
+      for (let i = row * hiddenSize; i < (row + 1) * hiddenSize; i++) {
+        const value = this.#floats[kept + i]
+        size += value * value
+        change += (this.#floats[now + i] - value) ** 2
+      }
+      sum += size === 0 ? 0 : change / size
+    }
+    return sum
   }
 
   /** What the output projection is applied to; its panels take the place of those of `attention`. */

@@ -16,14 +16,16 @@ export type Request =
   /** all threads: before the first window of a layer */
   | { type: 'clear' }
   /** one thread: runs a window */
-  | { type: 'layer', window: number, slidingWindow: number | null, present: TensorRole[], keep: boolean, panels: boolean }
+  | { type: 'layer', window: number, slidingWindow: number | null, present: TensorRole[], advance: boolean, panels: boolean }
+  /** one thread: runs a window and keeps its output apart, or answers how far its output is from what was kept */
+  | { type: 'effect', window: number, slidingWindow: number | null, present: TensorRole[], compare: boolean }
   | { type: 'final-norm', window: number }
   /** all threads: adds the windows that the threads just ran; `heldOut` of each */
   | { type: 'gram', heldOut: boolean[], inputs: MatrixInput[] }
   /** all threads: after the last window */
   | { type: 'mirror', inputs: MatrixInput[] }
 
-serve<WorkerInit, Request, null>(({ layout, memory }, thread) => {
+serve<WorkerInit, Request, number>(({ layout, memory }, thread) => {
   const kernels = createFloatKernels(memory)
   const forward = new WindowForward(layout, memory, kernels, thread)
   const share = new GramShare(layout, memory, kernels, thread)
@@ -33,7 +35,12 @@ serve<WorkerInit, Request, null>(({ layout, memory }, thread) => {
         for (const input of MATRIX_INPUTS) share.clear(input)
         break
       case 'layer':
-        forward.layer(request.window, request.slidingWindow, request.present, request.keep, request.panels)
+        forward.layer(request.window, request.slidingWindow, request.present, request.advance ? 'replace' : 'none', request.panels)
+        break
+      case 'effect':
+        forward.layer(request.window, request.slidingWindow, request.present, 'leave', false)
+        if (request.compare) return forward.compareOutput(request.window)
+        forward.keepOutput(request.window)
         break
       case 'final-norm':
         forward.finalNorm(request.window)
@@ -44,6 +51,6 @@ serve<WorkerInit, Request, null>(({ layout, memory }, thread) => {
       case 'mirror':
         for (const input of request.inputs) share.mirror(input)
     }
-    return null
+    return 0
   }
 })

@@ -185,6 +185,32 @@ describe('svd/calibration', () => {
       })
     })
 
+    it('measures what a change of weights does to the output of the layer', async () => {
+      await withCalibrator(architecture, windows, 2, async calibrator => {
+        const own = layerWeights(weights, 1)
+        const changed = { down: own.down!.map((value, i) => i % 3 === 0 ? value * 1.5 : value) }
+        const outputs: Float32Array[] = []
+        for (const layer of [own, { ...own, ...changed }]) {
+          calibrator.start(embedWith(weights))
+          await calibrator.advance(0, layer)
+          outputs.push(calibrator.hidden.slice())
+        }
+        const { hiddenSize } = architecture
+        const positions = outputs[0].length / hiddenSize
+        let sum = 0
+        for (let at = 0; at < outputs[0].length; at += hiddenSize) {
+          const row = Array.from(outputs[0].subarray(at, at + hiddenSize))
+          const size = row.reduce((sum, value) => sum + value * value, 0)
+          sum += row.reduce((sum, value, i) => sum + (outputs[1][at + i] - value) ** 2, 0) / size
+        }
+        calibrator.start(embedWith(weights))
+        const [none, some, again] = await calibrator.effects(0, own, [{ down: own.down }, changed, { up: own.up }])
+        expect([none, again]).to.deep.equal([0, 0])
+        expect(some).to.be.closeTo(sum / positions, 1e-9 * positions).and.above(0.001)
+        expect(calibrator.hidden).to.deep.equal(Float32Array.from(embedWith(weights)(windows.ids)))
+      })
+    })
+
     it('refuses missing matrices and inputs that are not finite', async () => {
       await withCalibrator(architecture, windows, 1, async calibrator => {
         const own = layerWeights(weights, 1)
