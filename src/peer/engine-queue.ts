@@ -1,5 +1,5 @@
 import type { BatchResult, BatchItem, Engine } from '../engine/index.ts'
-import { DECODE_ROWS, GATHER_MILLISECONDS, GATHER_SHARE } from './constants.ts'
+import { DECODE_ROWS, GATHER_MILLISECONDS, GATHER_SHARE, MAXIMUM_LATE_SESSIONS } from './constants.ts'
 import { SessionClosedError } from './errors.ts'
 import { choosePass, INITIAL_SCHEDULE } from './schedule.ts'
 import { addPart, partOf } from './step-parts.ts'
@@ -65,8 +65,10 @@ function createEngineQueue (engine: Engine): EngineQueue {
   let schedule = INITIAL_SCHEDULE
   let active: Part[] = []
   let running = false
-  /** sessions that decoded in the last pass and are not back yet */
-  let awaited = new Set<number>()
+  /** sessions that decoded in the last pass, and are soon back with their next steps */
+  let awaited: number[] = []
+  /** sessions that were waited for in vain */
+  const late = new Set<number>()
   let gatherMilliseconds = 0
 
   function pick (): Part[] {
@@ -158,7 +160,7 @@ function createEngineQueue (engine: Engine): EngineQueue {
       }
       const outcomes = await runParts(active)
       const sessions = active.map(({ entry }) => entry.job.item.session)
-      awaited = new Set(active.filter(({ entry }) => entry.job.rows <= DECODE_ROWS).map(({ entry }) => entry.job.item.session))
+      awaited = active.filter(({ entry: { job } }) => job.rows <= DECODE_ROWS && !late.has(job.item.session)).map(({ entry }) => entry.job.item.session)
       gatherMilliseconds = Math.min(GATHER_MILLISECONDS, (performance.now() - started) * GATHER_SHARE)
       active = []
       for (const outcome of outcomes) outcome()
@@ -171,13 +173,15 @@ function createEngineQueue (engine: Engine): EngineQueue {
     running = false
   }
 
-  /** Lets the next steps of sessions arrive that are on their way, as long as others wait already. */
+  /** Lets the next steps of sessions arrive that are on their way, once the first is there. */
   async function gather (): Promise<void> {
+    if (waiting.size === 0) return
     const end = performance.now() + gatherMilliseconds
-    while (waiting.size > 0 && [...awaited].some(session => !waiting.has(session)) && performance.now() < end) {
-      await new Promise<void>(resolve => setImmediate(resolve))
-    }
-    awaited.clear()
+    const missing = (): number[] => awaited.filter(session => !waiting.has(session))
+    while (missing().length > 0 && performance.now() < end) await new Promise<void>(resolve => setImmediate(resolve))
+    for (const session of missing()) late.add(session)
+    awaited = []
+    for (const session of late) if (late.size > MAXIMUM_LATE_SESSIONS) late.delete(session)
   }
 
   function kick (): void {
@@ -194,6 +198,7 @@ function createEngineQueue (engine: Engine): EngineQueue {
       const entries = waiting.get(session)
       if (entries === undefined) waiting.set(session, [entry])
       else entries.push(entry)
+      if (active.length === 0) late.delete(session)
       kick()
     },
     cancel (session, matches = () => true) {

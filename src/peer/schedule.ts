@@ -1,4 +1,4 @@
-import { CLIENT_DECODE_ROWS, DECODE_MEMORY, PASS_ROWS, PREFILL_ROWS_BESIDE_DECODING } from './constants.ts'
+import { CLIENT_DECODE_ROWS, DECODE_MEMORY, PASS_ROWS, PREFILL_ROWS_BESIDE_DECODING, TILE_ROWS } from './constants.ts'
 
 /** The next step of a session, or what is left of it. */
 export interface WaitingStep {
@@ -72,7 +72,9 @@ export function choosePass (waiting: readonly WaitingStep[], state: ScheduleStat
     room -= step.rows
     grant(step, step.rows)
   }
-  room = decodes || state.sinceDecode < DECODE_MEMORY ? PREFILL_ROWS_BESIDE_DECODING : PASS_ROWS
+  const decoded = grants.reduce((sum, { rows }) => sum + rows, 0)
+  // whole tiles
+  room = decodes || state.sinceDecode < DECODE_MEMORY ? PREFILL_ROWS_BESIDE_DECODING - decoded % TILE_ROWS : PASS_ROWS
   while (prefilling.length > 0 && room > 0) {
     const step = takeLeast(prefilling)
     const rows = Math.min(room, step.rows)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { CLIENT_DECODE_ROWS, DECODE_ROWS, PASS_ROWS, PREFILL_ROWS_BESIDE_DECODING } from '../../../src/peer/constants.ts'
+import { CLIENT_DECODE_ROWS, DECODE_ROWS, PASS_ROWS, PREFILL_ROWS_BESIDE_DECODING, TILE_ROWS } from '../../../src/peer/constants.ts'
 import { choosePass, INITIAL_SCHEDULE } from '../../../src/peer/schedule.ts'
 import type { ScheduleState, WaitingStep } from '../../../src/peer/schedule.ts'
 
@@ -51,7 +51,8 @@ describe('peer: schedule of an engine', () => {
   it('takes every decode step, and few prefill rows beside them and shortly after', () => {
     const line = createLine()
     line.add(step(1, 2000), step(2, 1), step(3, 4), step(4, 1))
-    expect([...line.pass()].sort()).to.deep.equal([[1, PREFILL_ROWS_BESIDE_DECODING], [2, 1], [3, 4], [4, 1]])
+    // with the six rows that decode it is whole tiles
+    expect([...line.pass()].sort()).to.deep.equal([[1, PREFILL_ROWS_BESIDE_DECODING - 6], [2, 1], [3, 4], [4, 1]])
     const after = Array.from({ length: 6 }, () => line.pass().get(1))
     expect(after).to.deep.equal([16, 16, 16, 16, 64, 64])
   })
@@ -92,7 +93,7 @@ describe('peer: schedule of an engine', () => {
       const since = new Map<number, number>()
       let next = 1000
       // a session in turn with all of its client's, a client in turn with all that may be a pass ahead
-      const bound = 4 * 4 * 2 + 2 * 5 * PASS_ROWS / PREFILL_ROWS_BESIDE_DECODING
+      const bound = 4 * 4 * 2 + 2 * 5 * PASS_ROWS / (PREFILL_ROWS_BESIDE_DECODING - TILE_ROWS)
       for (let pass = 0; pass < passes.length + bound; pass++) {
         for (const { client, session, rows } of passes[pass] ?? []) {
           const id = client * 4 + session
