@@ -3,9 +3,7 @@
 //
 // Both operands are packed into panels: PANEL_ROWS rows of A, PANEL_COLUMNS columns of B, interleaved along the inner
 // dimension and padded with zeros. Tiles are 4 × 8 float32 or 4 × 4 float64: 8 accumulators, which leaves registers for
-// the operands.
-
-import { exp } from './exp'
+// the operands. The module holds no data of its own: all memory is the caller's.
 
 /** Panels of `width` rows of a float32 matrix whose element (r, k) is at source + r × rowStride + k × innerStride, in elements. */
 export function pack32 (source: usize, rows: i32, inner: i32, rowStride: i32, innerStride: i32, width: i32, target: usize): void {
@@ -108,6 +106,28 @@ export function gram (a: usize, b: usize, g: usize, size: i32, inner: i32, strid
       addPromoted(y, s0, t0); addPromoted(y + s, s1, t1); addPromoted(y + (s << 1), s2, t2); addPromoted(y + (s << 1) + s, s3, t3)
     }
   }
+}
+
+/** exp of four lanes: x = n·ln 2 + r, a polynomial of degree 7 in r (docs/numerics.md, section 4), times 2ⁿ. */
+// @ts-ignore: decorator
+@inline
+function exp (input: v128): v128 {
+  const x = f32x4.pmin(input, f32x4.splat(88))
+  // 1.5 × 2^23 added rounds to the nearest integer, which is then in the low bits as well
+  const shifted = f32x4.add(f32x4.mul(x, f32x4.splat(1.44269502162933349609375)), f32x4.splat(12582912))
+  const n = f32x4.sub(shifted, f32x4.splat(12582912))
+  let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)))
+  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)))
+  let p = f32x4.splat(1.9875691500e-4)
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.3981999507e-3))
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(8.3334519073e-3))
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(4.1665795894e-2))
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1))
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1))
+  const y = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), f32x4.splat(1))
+  const power = i32x4.shl(i32x4.add(shifted, i32x4.splat(127)), 23)
+  // below -87 the power of two has no normal float; NaN stays NaN
+  return v128.andnot(f32x4.mul(y, power), f32x4.lt(input, f32x4.splat(-87)))
 }
 
 /** gate = gate ÷ (1 + exp(-gate)) × up over `count` elements, a multiple of 4. */
