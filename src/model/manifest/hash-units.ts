@@ -26,7 +26,7 @@ export function tensorsInOrder (unit: UnitSource): Array<[TensorRole, TensorSour
  */
 export async function hashUnits (units: readonly UnitSource[], { signal, onProgress }: HashOptions = {}): Promise<string[]> {
   const embedding = units[0]?.tensors.embedding
-  const total = units.reduce((sum, unit) => sum + bytesOf(unit, embedding), 0)
+  const total = units.reduce((sum, unit) => sum + unitByteLength(unit, embedding), 0)
   let done = 0
   const hashes: string[] = []
   let first: BuiltBlob | undefined
@@ -60,6 +60,7 @@ export function sharedSections (embedding: BuiltBlob): ReturnType<typeof unitSec
   return embedding.sections.map(section => ({ ...section, role: 'projection', blob: embedding.id, bytes: () => [] }))
 }
 
-function bytesOf (unit: UnitSource, embedding: TensorSource | undefined): number {
+/** Bytes of a unit's own tensors, without what it has in common with the embedding. */
+export function unitByteLength (unit: UnitSource, embedding: TensorSource | undefined): number {
   return unitSections(withoutShared(unit, unit.unit === 'head' ? embedding : undefined).tensors).reduce((sum, { byteLength }) => sum + byteLength, 0)
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildDataBlob, decodeBlobHeader, readBlobHeaderBytes } from '../blob/index.ts'
 import type { BuiltBlob } from '../blob/index.ts'
-import { buildUnitBlob, encodeManifest } from '../manifest/index.ts'
+import { buildUnitBlob, encodeManifest, unitByteLength } from '../manifest/index.ts'
 import type { Model, UnitRange } from '../types.ts'
 import { encodeAbout } from './about.ts'
 import { MANIFEST_FILE } from './constants.ts'
@@ -42,7 +42,7 @@ export async function packModel (model: Model, directory: string, { range, signa
   // a tied head is nothing without the embedding
   if (tied && to === units.length && from > 0) chosen.unshift(0)
   const missing = chosen.filter(unit => !existsSync(paths.blob(units[unit])))
-  const total = missing.reduce((sum, unit) => sum + Object.values(model.unit(unit).tensors).reduce((bytes, source) => bytes + source.byteLength, 0), 0)
+  const total = missing.reduce((sum, unit) => sum + unitByteLength(model.unit(unit), embedding), 0)
   let done = 0
 
   let first: BuiltBlob | undefined

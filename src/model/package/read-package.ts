@@ -8,7 +8,7 @@ import { ManifestError, ModelFileError } from '../errors.ts'
 import { fileStatus, readSmallFile } from '../json-file.ts'
 import { decodeManifest } from '../manifest/index.ts'
 import { readRange } from '../tensor/index.ts'
-import type { GenerationDefaults, Manifest, TensorRole, UnitName, UnitSource } from '../types.ts'
+import type { GenerationDefaults, Manifest, MatrixCompression, TensorRole, UnitName, UnitSource } from '../types.ts'
 import { readAbout } from './about.ts'
 import { locatePackage, packagePaths } from './directory.ts'
 import type { PackagePaths } from './directory.ts'
@@ -81,7 +81,7 @@ export function readPackage (path: string): Package {
     manifest,
     manifestBytes,
     modelId: createHash('sha256').update(manifestBytes).digest('hex'),
-    name: about?.name ?? basename(directory),
+    name: about?.name ?? nameOfFolder(directory),
     generation: about?.generation,
     has: unit => existsSync(paths.blob(manifest.units[unit])) && blobsOfUnit(manifest, unit, headerOf).every(id => existsSync(paths.blob(id))),
     header,
@@ -110,11 +110,17 @@ export function blobsOfUnit (manifest: Manifest, unit: number, headerOf: (id: st
 }
 
 /** A tied head is the embedding, at the embedding's rank. */
-function compressionOf ({ compression }: Manifest, unit: number, shared: boolean): Partial<Record<TensorRole, NonNullable<Manifest['compression']>['units'][number]['query']>> | undefined {
+export function compressionOf ({ compression }: Manifest, unit: number, shared: boolean): Partial<Record<TensorRole, MatrixCompression>> | undefined {
   if (compression === null) return undefined
   const own = compression.units[unit]
   const { embedding } = compression.units[0]
   return shared && embedding !== undefined ? { ...own, projection: embedding } : own
+}
+
+/** Folders of fetched models are named by their ids, which are long. */
+function nameOfFolder (directory: string): string {
+  const name = basename(directory)
+  return /^[0-9a-f]{64}$/.test(name) ? `model-${name.slice(0, 12)}` : name
 }
 
 /** A manifest's error names a field; here it gets the file's name. */

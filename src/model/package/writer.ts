@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { buildBlob, buildDataBlob, unitSections } from '../blob/index.ts'
+import { buildBlob, buildDataBlob, decodeBlobHeader, unitSections } from '../blob/index.ts'
 import type { BlobSink, BuiltBlob, UnitTensors } from '../blob/index.ts'
 import { createManifest, encodeManifest, manifestId, sharedSections } from '../manifest/index.ts'
 import type { Architecture, Compression, Manifest, UnitName } from '../types.ts'
@@ -111,12 +111,11 @@ export function unitNameOf (unit: number, { layerCount }: Architecture): UnitNam
 }
 
 function checkUnit (unit: UnitName, architecture: Architecture, blob: BuiltBlob, embedding: BuiltBlob | undefined): void {
-  const headerOf = ({ sections, dataLength, header }: BuiltBlob) => ({ kind: 'unit' as const, sections, dataLength, blockHashes: new Uint8Array(0), byteLength: header.length })
   unitSource({
     unit,
     architecture,
-    own: { path: unit, header: headerOf(blob) },
-    embedding: embedding && { id: embedding.id, path: 'embed', header: headerOf(embedding) }
+    own: { path: unit, header: decodeBlobHeader(blob.header, unit) },
+    embedding: embedding && { id: embedding.id, path: 'embed', header: decodeBlobHeader(embedding.header, 'embed') }
   })
 }
 

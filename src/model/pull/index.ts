@@ -7,6 +7,7 @@
  */
 export { catalogue, findInCatalogue } from './catalogue.ts'
 export { hubCacheDirectory } from './environment.ts'
+export { ensureSpace } from './disk.ts'
 export * from './errors.ts'
 export { listModels } from './list-models.ts'
 export { pullModel, resolveModel } from './pull-model.ts'
