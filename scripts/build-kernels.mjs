@@ -11,7 +11,7 @@ const variants = [
   { name: 'float-product', features: 'simd,threads' }
 ]
 
-/** The host owns the memory: the modules bring no heap and no checks that trap. */
+/** The host owns the memory: the modules bring constants (KERNEL_DATA_BYTES), no heap and no checks that trap. */
 const flags = [
   '-O3', '--runtime', 'stub', '--noAssert',
   '--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'

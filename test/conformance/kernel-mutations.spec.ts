@@ -34,8 +34,8 @@ const MUTATIONS: Array<{ name: string, file: string, from: string, to: string, f
   {
     name: 'a fused multiply-add in exp',
     file: 'exp.ts',
-    from: 'p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1))',
-    to: 'p = f32x4.relaxed_madd(p, r, f32x4.splat(5.0000001201e-1))',
+    from: 'p = f32x4.add(f32x4.mul(p, r), v128.load(FLOATS, 160))',
+    to: 'p = f32x4.relaxed_madd(p, r, v128.load(FLOATS, 160))',
     fused: true
   },
   {
@@ -73,11 +73,9 @@ const MUTATIONS: Array<{ name: string, file: string, from: string, to: string, f
   {
     name: 'attention weights summed from the last tile to the first',
     file: 'attention.ts',
-    from: `    v128.store(p, e)
-    L = f32x4.add(L, e)
+    from: `    L = f32x4.add(f32x4.add(f32x4.add(f32x4.add(L, e0), e1), e2), e3)
   }`,
-    to: `    v128.store(p, e)
-  }
+    to: `  }
   for (let p = end - 16; p >= from; p -= 16) L = f32x4.add(L, v128.load(p))`
   }
 ]

@@ -75,10 +75,17 @@ export function prepareQueries (q: usize, heads: i32, headSize: i32, block: i32,
 export function scoreTiles (queries: usize, heads: i32, table: usize, offset: usize, fromTile: i32, toTile: i32, first: i32, position: i32, headSize: i32, block: i32, scores: usize, scoreBytes: usize): void {
   for (let t = fromTile; t < toTile; t++) {
     const tile = <usize>load<u32>(table + (<usize>t << 2)) + offset
-    for (let h: usize = 0; h < <usize>heads; h++) {
-      const codes = queries + h * queryBytes(headSize), at = scores + h * scoreBytes + (<usize>t << 7)
-      scoreTile(tile, codes, codes + (<usize>headSize << 1), headSize, block, at)
-      if (t << 5 < first || (t << 5) + 31 > position) hide(at, t << 5, first, position)
+    const at = scores + (<usize>t << 7)
+    for (let h = 0; h < heads; h += 4) {
+      const codes = queries + <usize>h * queryBytes(headSize), to = at + <usize>h * scoreBytes
+      const together = heads - h
+      if (together == 1) scoreTile(1, tile, codes, headSize, block, to, scoreBytes)
+      else if (together == 2) scoreTile(2, tile, codes, headSize, block, to, scoreBytes)
+      else if (together == 3) scoreTile(3, tile, codes, headSize, block, to, scoreBytes)
+      else scoreTile(4, tile, codes, headSize, block, to, scoreBytes)
+    }
+    if (t << 5 < first || (t << 5) + 31 > position) {
+      for (let h: usize = 0; h < <usize>heads; h++) hide(at + h * scoreBytes, t << 5, first, position)
     }
   }
 }
@@ -86,23 +93,28 @@ export function scoreTiles (queries: usize, heads: i32, table: usize, offset: us
 /** Scores of head `h` become exp(score − maximum); their sum takes the place of its query. */
 export function exponentials (queries: usize, h: i32, headSize: i32, firstTile: i32, lastTile: i32, scores: usize, scoreBytes: usize): void {
   const from = scores + <usize>h * scoreBytes + (<usize>firstTile << 7), end = from + (<usize>(lastTile - firstTile + 1) << 7)
-  let maximum = f32x4.splat(-Infinity)
+  let m0 = f32x4.splat(-Infinity), m1 = m0
   // this form of maximum passes over NaN, whose exponential is NaN all the same
-  for (let p = from; p < end; p += 16) maximum = f32x4.pmax(maximum, v128.load(p))
-  const a = f32x4.pmax(maximum, v128.shuffle<i32>(maximum, maximum, 2, 3, 0, 1))
-  const M = f32x4.splat(f32x4.extract_lane(f32x4.pmax(a, v128.shuffle<i32>(a, a, 1, 0, 3, 2)), 0))
+  for (let p = from; p < end; p += 64) {
+    m0 = f32x4.pmax(f32x4.pmax(m0, v128.load(p)), v128.load(p, 16))
+    m1 = f32x4.pmax(f32x4.pmax(m1, v128.load(p, 32)), v128.load(p, 48))
+  }
+  const a = f32x4.pmax(m0, m1), b = f32x4.pmax(a, v128.shuffle<i32>(a, a, 2, 3, 0, 1))
+  const M = f32x4.splat(f32x4.extract_lane(f32x4.pmax(b, v128.shuffle<i32>(b, b, 1, 0, 3, 2)), 0))
   let L = f32x4.splat(0)
-  for (let p = from; p < end; p += 16) {
-    const e = exp(f32x4.sub(v128.load(p), M))
-    v128.store(p, e)
-    L = f32x4.add(L, e)
+  // four at a time: V8 builds the constants of `exp` anew in every turn
+  for (let p = from; p < end; p += 64) {
+    const e0 = exp(f32x4.sub(v128.load(p), M)), e1 = exp(f32x4.sub(v128.load(p, 16), M))
+    const e2 = exp(f32x4.sub(v128.load(p, 32), M)), e3 = exp(f32x4.sub(v128.load(p, 48), M))
+    v128.store(p, e0); v128.store(p, e1, 16); v128.store(p, e2, 32); v128.store(p, e3, 48)
+    L = f32x4.add(f32x4.add(f32x4.add(f32x4.add(L, e0), e1), e2), e3)
   }
   store<f32>(queries + <usize>h * queryBytes(headSize), addLanes(L))
 }
 
 /**
  * Weighted values of the elements [from, to) of a head, whole blocks, for all heads of the group.
- * @param scratch 256 bytes: attention weights and their codes
+ * @param scratch 512 bytes: attention weights, then codes and scales of four heads
  * @param out heads × headSize floats
  */
 export function combineValues (queries: usize, heads: i32, table: usize, offset: usize, first: i32, position: i32, headSize: i32, block: i32, from: i32, to: i32, scores: usize, scoreBytes: usize, scratch: usize, out: usize): void {
@@ -114,8 +126,14 @@ export function combineValues (queries: usize, heads: i32, table: usize, offset:
   for (let t = first >> 5, last = position >> 5; t <= last; t++) {
     const tile = <usize>load<u32>(table + (<usize>t << 2)) + offset
     const edge = t << 5 < first || (t << 5) + 31 > position
-    for (let h: usize = 0; h < <usize>heads; h++) {
-      addValues(tile, scores + h * scoreBytes + (<usize>t << 7), headSize, block, from, to, edge, scratch, out + h * headBytes)
+    fetch(tile + (<usize>from << 5), tile + (<usize>to << 5), scratch)
+    for (let h = 0; h < heads; h += 4) {
+      const e = scores + <usize>h * scoreBytes + (<usize>t << 7), o = out + <usize>h * headBytes
+      const together = heads - h
+      if (together == 1) addValues(1, tile, e, scoreBytes, headSize, block, from, to, edge, scratch, o)
+      else if (together == 2) addValues(2, tile, e, scoreBytes, headSize, block, from, to, edge, scratch, o)
+      else if (together == 3) addValues(3, tile, e, scoreBytes, headSize, block, from, to, edge, scratch, o)
+      else addValues(4, tile, e, scoreBytes, headSize, block, from, to, edge, scratch, o)
     }
   }
   for (let h: usize = 0; h < <usize>heads; h++) {
@@ -123,6 +141,18 @@ export function combineValues (queries: usize, heads: i32, table: usize, offset:
     const o = out + h * headBytes
     for (let i = begin; i < end; i += 16) v128.store(o + i, f32x4.mul(v128.load(o + i), inverse))
   }
+}
+
+/**
+ * Reads each cache line once: all of them are under way together, where a product would wait for a few at a time (a fifth of
+ * its time at 4,096 positions). `scratch` is written so that the reads are not optimised away.
+ */
+// @ts-ignore: decorator
+@inline
+function fetch (from: usize, to: usize, scratch: usize): void {
+  let all = i32x4.splat(0)
+  for (let p = from; p < to; p += 64) all = v128.or(all, v128.load(p))
+  v128.store(scratch, all)
 }
 
 // @ts-ignore: decorator
@@ -147,43 +177,70 @@ function quantiseQuery (q: usize, headSize: i32, block: i32, scale: f32, codes: 
   }
 }
 
-/** Scores of the 32 positions of a tile. */
+/** Adds products of pairs of neighbours. */
 // @ts-ignore: decorator
 @inline
-function scoreTile (tile: usize, codes: usize, scales: usize, headSize: i32, block: i32, at: usize): void {
-  let keyScales = tile + (<usize>headSize << 5)
-  let k = tile
-  for (let from = 0; from < headSize; from += block) {
-    let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0
-    const end = k + (<usize>block << 5)
-    for (; k < end; k += 64) {
-      const x = v128.load32_splat(codes)
-      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(v128.load8x8_s(k), x))
-      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(v128.load8x8_s(k, 8), x))
-      a2 = i32x4.add(a2, i32x4.dot_i16x8_s(v128.load8x8_s(k, 16), x))
-      a3 = i32x4.add(a3, i32x4.dot_i16x8_s(v128.load8x8_s(k, 24), x))
-      a4 = i32x4.add(a4, i32x4.dot_i16x8_s(v128.load8x8_s(k, 32), x))
-      a5 = i32x4.add(a5, i32x4.dot_i16x8_s(v128.load8x8_s(k, 40), x))
-      a6 = i32x4.add(a6, i32x4.dot_i16x8_s(v128.load8x8_s(k, 48), x))
-      a7 = i32x4.add(a7, i32x4.dot_i16x8_s(v128.load8x8_s(k, 56), x))
-      codes += 4
+function madd (a: v128, b: v128, sums: v128): v128 {
+  return i32x4.add(sums, i32x4.dot_i16x8_s(a, b))
+}
+
+/** Scores of the 32 positions of a tile for `heads` heads, 1 to 4, known when this is compiled; eight positions at a time. */
+// @ts-ignore: decorator
+@inline
+function scoreTile (heads: i32, tile: usize, codes: usize, headSize: i32, block: i32, at: usize, scoreBytes: usize): void {
+  const head = queryBytes(headSize), scales = codes + (<usize>headSize << 1)
+  const blockBytes = <usize>block << 5
+  for (let chunk: usize = 0; chunk < 64; chunk += 16) {
+    let k = tile + chunk, q0 = codes, t = scales
+    let keyScales = tile + (<usize>headSize << 5) + (chunk << 1)
+    let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0
+    for (let from = 0; from < headSize; from += block) {
+      let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0
+      for (const end = k + blockBytes; k < end; k += 256) {
+        const q1 = q0 + head, q2 = q1 + head, q3 = q2 + head
+        let k0 = v128.load8x8_s(k), k1 = v128.load8x8_s(k, 8), x = v128.load32_splat(q0)
+        a0 = madd(k0, x, a0); a1 = madd(k1, x, a1)
+        if (heads > 1) { x = v128.load32_splat(q1); b0 = madd(k0, x, b0); b1 = madd(k1, x, b1) }
+        if (heads > 2) { x = v128.load32_splat(q2); c0 = madd(k0, x, c0); c1 = madd(k1, x, c1) }
+        if (heads > 3) { x = v128.load32_splat(q3); d0 = madd(k0, x, d0); d1 = madd(k1, x, d1) }
+        k0 = v128.load8x8_s(k, 64); k1 = v128.load8x8_s(k, 72); x = v128.load32_splat(q0, 4)
+        a0 = madd(k0, x, a0); a1 = madd(k1, x, a1)
+        if (heads > 1) { x = v128.load32_splat(q1, 4); b0 = madd(k0, x, b0); b1 = madd(k1, x, b1) }
+        if (heads > 2) { x = v128.load32_splat(q2, 4); c0 = madd(k0, x, c0); c1 = madd(k1, x, c1) }
+        if (heads > 3) { x = v128.load32_splat(q3, 4); d0 = madd(k0, x, d0); d1 = madd(k1, x, d1) }
+        k0 = v128.load8x8_s(k, 128); k1 = v128.load8x8_s(k, 136); x = v128.load32_splat(q0, 8)
+        a0 = madd(k0, x, a0); a1 = madd(k1, x, a1)
+        if (heads > 1) { x = v128.load32_splat(q1, 8); b0 = madd(k0, x, b0); b1 = madd(k1, x, b1) }
+        if (heads > 2) { x = v128.load32_splat(q2, 8); c0 = madd(k0, x, c0); c1 = madd(k1, x, c1) }
+        if (heads > 3) { x = v128.load32_splat(q3, 8); d0 = madd(k0, x, d0); d1 = madd(k1, x, d1) }
+        k0 = v128.load8x8_s(k, 192); k1 = v128.load8x8_s(k, 200); x = v128.load32_splat(q0, 12)
+        a0 = madd(k0, x, a0); a1 = madd(k1, x, a1)
+        if (heads > 1) { x = v128.load32_splat(q1, 12); b0 = madd(k0, x, b0); b1 = madd(k1, x, b1) }
+        if (heads > 2) { x = v128.load32_splat(q2, 12); c0 = madd(k0, x, c0); c1 = madd(k1, x, c1) }
+        if (heads > 3) { x = v128.load32_splat(q3, 12); d0 = madd(k0, x, d0); d1 = madd(k1, x, d1) }
+        q0 += 16
+      }
+      const v0 = v128.load(keyScales), v1 = v128.load(keyScales, 16)
+      s0 = scaled(a0, t, v0, s0); s1 = scaled(a1, t, v1, s1)
+      if (heads > 1) { s2 = scaled(b0, t + head, v0, s2); s3 = scaled(b1, t + head, v1, s3) }
+      if (heads > 2) { s4 = scaled(c0, t + 2 * head, v0, s4); s5 = scaled(c1, t + 2 * head, v1, s5) }
+      if (heads > 3) { s6 = scaled(d0, t + 3 * head, v0, s6); s7 = scaled(d1, t + 3 * head, v1, s7) }
+      t += 4
+      keyScales += 128
     }
-    const t = v128.load32_splat(scales)
-    const start = from == 0
-    scaleScores(at, a0, t, keyScales, start); scaleScores(at + 16, a1, t, keyScales + 16, start)
-    scaleScores(at + 32, a2, t, keyScales + 32, start); scaleScores(at + 48, a3, t, keyScales + 48, start)
-    scaleScores(at + 64, a4, t, keyScales + 64, start); scaleScores(at + 80, a5, t, keyScales + 80, start)
-    scaleScores(at + 96, a6, t, keyScales + 96, start); scaleScores(at + 112, a7, t, keyScales + 112, start)
-    scales += 4
-    keyScales += 128
+    const o = at + (chunk << 1)
+    v128.store(o, s0); v128.store(o, s1, 16)
+    if (heads > 1) { v128.store(o + scoreBytes, s2); v128.store(o + scoreBytes, s3, 16) }
+    if (heads > 2) { v128.store(o + 2 * scoreBytes, s4); v128.store(o + 2 * scoreBytes, s5, 16) }
+    if (heads > 3) { v128.store(o + 3 * scoreBytes, s6); v128.store(o + 3 * scoreBytes, s7, 16) }
   }
 }
 
+/** before + float(sums) × (t × key scales) */
 // @ts-ignore: decorator
 @inline
-function scaleScores (at: usize, sums: v128, t: v128, keyScales: usize, start: bool): void {
-  const before = start ? f32x4.splat(0) : v128.load(at)
-  v128.store(at, f32x4.add(before, f32x4.mul(f32x4.convert_i32x4_s(sums), f32x4.mul(t, v128.load(keyScales)))))
+function scaled (sums: v128, t: usize, keyScales: v128, before: v128): v128 {
+  return f32x4.add(before, f32x4.mul(f32x4.convert_i32x4_s(sums), f32x4.mul(v128.load32_splat(t), keyScales)))
 }
 
 /** Scores of positions outside [first, last] become -Infinity, whatever the tile held there. */
@@ -197,50 +254,88 @@ function hide (at: usize, tilePosition: i32, first: i32, last: i32): void {
 }
 
 /**
- * out += weights · values over the 32 positions of a tile, elements [first, end); `e` holds their exponentials. Where `edge`, some positions
- * may never have been written: their weight is +0 whatever the tile holds there.
+ * out += weights · values over the 32 positions of a tile, elements [first, end), for `heads` heads, 1 to 4, known when this is
+ * compiled; `e` holds their exponentials. Where `edge`, some positions may never have been written: their weight is +0
+ * whatever the tile holds there. A block of weights that are all tiny has codes and a scale of 0 and adds +0, which
+ * changes nothing: sums that begin at +0 are never −0.
  */
 // @ts-ignore: decorator
 @inline
-function addValues (tile: usize, e: usize, headSize: i32, block: i32, first: i32, end: i32, edge: bool, scratch: usize, out: usize): void {
-  const codes = scratch + 128
+function addValues (heads: i32, tile: usize, e: usize, scoreBytes: usize, headSize: i32, block: i32, first: i32, end: i32, edge: bool, scratch: usize, out: usize): void {
+  const codes = scratch + 128, scales = scratch + 384
+  const headBytes = <usize>headSize << 2
   let valueScales = tile + (<usize>headSize << 5) + (<usize>(first / block) << 7)
-  const zero = f32x4.splat(0)
   for (let from = first; from < end; from += block) {
-    let m = zero
-    for (let g: usize = 0; g < 128; g += 16) {
-      const v = v128.load(e + g)
-      let w = f32x4.mul(v, v128.load(valueScales + g))
-      if (edge) w = v128.andnot(w, f32x4.eq(v, zero))
-      v128.store(scratch + g, w)
-      m = larger(m, w)
-    }
-    const amax = largestLane(m)
-    if (!(amax < TINY)) {
-      const inverse = f32x4.splat(<f32>16383 / amax), r = f32x4.splat(amax / <f32>16383)
-      for (let g: usize = 0; g < 128; g += 32) {
-        v128.store(codes + (g >> 1), i16x8.narrow_i32x4_s(
-          roundSmall(f32x4.mul(v128.load(scratch + g), inverse)),
-          roundSmall(f32x4.mul(v128.load(scratch + g, 16), inverse))))
+    for (let h: usize = 0; h < <usize>heads; h++) quantiseWeights(e + h * scoreBytes, valueScales, edge, scratch, codes + (h << 6), scales + (h << 2))
+    for (let d = from; d < from + block; d += 8) {
+      let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0
+      let v = tile + (<usize>(d >> 4) << 9) + (<usize>(d & 8) << 1), c = codes
+      for (const stop = c + 64; c < stop; c += 16) {
+        let v0 = v128.load8x8_s(v), v1 = v128.load8x8_s(v, 8), x = v128.load32_splat(c)
+        a0 = madd(v0, x, a0); a1 = madd(v1, x, a1)
+        if (heads > 1) { x = v128.load32_splat(c, 64); b0 = madd(v0, x, b0); b1 = madd(v1, x, b1) }
+        if (heads > 2) { x = v128.load32_splat(c, 128); c0 = madd(v0, x, c0); c1 = madd(v1, x, c1) }
+        if (heads > 3) { x = v128.load32_splat(c, 192); d0 = madd(v0, x, d0); d1 = madd(v1, x, d1) }
+        v0 = v128.load8x8_s(v, 32); v1 = v128.load8x8_s(v, 40); x = v128.load32_splat(c, 4)
+        a0 = madd(v0, x, a0); a1 = madd(v1, x, a1)
+        if (heads > 1) { x = v128.load32_splat(c, 68); b0 = madd(v0, x, b0); b1 = madd(v1, x, b1) }
+        if (heads > 2) { x = v128.load32_splat(c, 132); c0 = madd(v0, x, c0); c1 = madd(v1, x, c1) }
+        if (heads > 3) { x = v128.load32_splat(c, 196); d0 = madd(v0, x, d0); d1 = madd(v1, x, d1) }
+        v0 = v128.load8x8_s(v, 64); v1 = v128.load8x8_s(v, 72); x = v128.load32_splat(c, 8)
+        a0 = madd(v0, x, a0); a1 = madd(v1, x, a1)
+        if (heads > 1) { x = v128.load32_splat(c, 72); b0 = madd(v0, x, b0); b1 = madd(v1, x, b1) }
+        if (heads > 2) { x = v128.load32_splat(c, 136); c0 = madd(v0, x, c0); c1 = madd(v1, x, c1) }
+        if (heads > 3) { x = v128.load32_splat(c, 200); d0 = madd(v0, x, d0); d1 = madd(v1, x, d1) }
+        v0 = v128.load8x8_s(v, 96); v1 = v128.load8x8_s(v, 104); x = v128.load32_splat(c, 12)
+        a0 = madd(v0, x, a0); a1 = madd(v1, x, a1)
+        if (heads > 1) { x = v128.load32_splat(c, 76); b0 = madd(v0, x, b0); b1 = madd(v1, x, b1) }
+        if (heads > 2) { x = v128.load32_splat(c, 140); c0 = madd(v0, x, c0); c1 = madd(v1, x, c1) }
+        if (heads > 3) { x = v128.load32_splat(c, 204); d0 = madd(v0, x, d0); d1 = madd(v1, x, d1) }
+        v += 128
       }
-      for (let d = from; d < from + block; d += 16) {
-        let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0
-        let v = tile + (<usize>d << 5)
-        for (let pair: usize = 0; pair < 64; pair += 4) {
-          const x = v128.load32_splat(codes + pair)
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(v128.load8x8_s(v), x))
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(v128.load8x8_s(v, 8), x))
-          a2 = i32x4.add(a2, i32x4.dot_i16x8_s(v128.load8x8_s(v, 16), x))
-          a3 = i32x4.add(a3, i32x4.dot_i16x8_s(v128.load8x8_s(v, 24), x))
-          v += 32
-        }
-        const o = out + (<usize>d << 2)
-        v128.store(o, f32x4.add(v128.load(o), f32x4.mul(f32x4.convert_i32x4_s(a0), r)))
-        v128.store(o, f32x4.add(v128.load(o, 16), f32x4.mul(f32x4.convert_i32x4_s(a1), r)), 16)
-        v128.store(o, f32x4.add(v128.load(o, 32), f32x4.mul(f32x4.convert_i32x4_s(a2), r)), 32)
-        v128.store(o, f32x4.add(v128.load(o, 48), f32x4.mul(f32x4.convert_i32x4_s(a3), r)), 48)
-      }
+      const o = out + (<usize>d << 2)
+      add(o, a0, a1, scales)
+      if (heads > 1) add(o + headBytes, b0, b1, scales + 4)
+      if (heads > 2) add(o + 2 * headBytes, c0, c1, scales + 8)
+      if (heads > 3) add(o + 3 * headBytes, d0, d1, scales + 12)
     }
     valueScales += 128
+  }
+}
+
+/** Eight elements of a head's output. */
+// @ts-ignore: decorator
+@inline
+function add (o: usize, low: v128, high: v128, scale: usize): void {
+  const r = v128.load32_splat(scale)
+  v128.store(o, f32x4.add(v128.load(o), f32x4.mul(f32x4.convert_i32x4_s(low), r)))
+  v128.store(o, f32x4.add(v128.load(o, 16), f32x4.mul(f32x4.convert_i32x4_s(high), r)), 16)
+}
+
+/** Weights e × value scales of 32 positions as one block of 15-bit codes and its scale. */
+// @ts-ignore: decorator
+@inline
+function quantiseWeights (e: usize, valueScales: usize, edge: bool, weights: usize, codes: usize, scale: usize): void {
+  const zero = f32x4.splat(0)
+  let m = zero
+  for (let g: usize = 0; g < 128; g += 16) {
+    const v = v128.load(e + g)
+    let w = f32x4.mul(v, v128.load(valueScales + g))
+    if (edge) w = v128.andnot(w, f32x4.eq(v, zero))
+    v128.store(weights + g, w)
+    m = larger(m, w)
+  }
+  const amax = largestLane(m)
+  if (amax < TINY) {
+    for (let g: usize = 0; g < 64; g += 16) v128.store(codes + g, zero)
+    store<f32>(scale, 0)
+    return
+  }
+  store<f32>(scale, amax / <f32>16383)
+  const inverse = f32x4.splat(<f32>16383 / amax)
+  for (let g: usize = 0; g < 128; g += 32) {
+    v128.store(codes + (g >> 1), i16x8.narrow_i32x4_s(
+      roundSmall(f32x4.mul(v128.load(weights + g), inverse)),
+      roundSmall(f32x4.mul(v128.load(weights + g, 16), inverse))))
   }
 }

@@ -124,10 +124,11 @@ export function rotate (x: usize, cos: usize, sin: usize, heads: i32, headSize: 
 export function swiGlu (gate: usize, up: usize, n: i32): void {
   const bytes = <usize>n << 2
   const one = f32x4.splat(1)
-  for (let i: usize = 0; i < bytes; i += 16) {
-    const g = v128.load(gate + i)
-    const silu = f32x4.div(g, f32x4.add(one, exp(f32x4.neg(g))))
-    v128.store(gate + i, f32x4.mul(silu, v128.load(up + i)))
+  for (let i: usize = 0; i < bytes; i += 32) {
+    const g = v128.load(gate + i), h = v128.load(gate + i, 16)
+    const d = f32x4.add(one, exp(f32x4.neg(g))), e = f32x4.add(one, exp(f32x4.neg(h)))
+    v128.store(gate + i, f32x4.mul(f32x4.div(g, d), v128.load(up + i)))
+    v128.store(gate + i, f32x4.mul(f32x4.div(h, e), v128.load(up + i, 16)), 16)
   }
 }
 

@@ -1,6 +1,6 @@
 import { UnsupportedModelError } from '../errors.ts'
 import {
-  ALIGNMENT, ARENA_MAXIMUM_BYTES, COUNTERS_PER_UNIT, ITEMS_PER_THREAD, LOGIT_ROWS, MAX_ROWS, MAX_SESSIONS, PAGE_TILES, TILE, WASM_PAGE
+  ALIGNMENT, ATTENTION_WEIGHT_BYTES, ARENA_MAXIMUM_BYTES, COUNTERS_PER_UNIT, ITEMS_PER_THREAD, KERNEL_DATA_BYTES, LOGIT_ROWS, MAX_ROWS, MAX_SESSIONS, PAGE_TILES, TILE, WASM_PAGE
 } from './constants.ts'
 import { layOutMatrix } from './matrix-layout.ts'
 import type { Architecture, TensorRole, TensorSource, UnitRange, UnitSource } from '../../model/index.ts'
@@ -49,7 +49,7 @@ export interface ScratchLayout {
   attentionAreaBytes: number
   /** scores of one head over a whole context */
   scoreBytes: number
-  /** 256 bytes for each thread */
+  /** ATTENTION_WEIGHT_BYTES for each thread */
   attentionWeights: number
 }
 
@@ -136,7 +136,7 @@ function checkShapes (a: Architecture): void {
 }
 
 function layOutArena ({ architecture: a, range, unit, threads, keyValuePositions, contextLength, arenaBytes }: ArenaInit, first: number): ArenaLayout {
-  let end = ALIGNMENT
+  let end = KERNEL_DATA_BYTES
   const reserve = (bytes: number): number => {
     const offset = end
     end += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT
@@ -227,6 +227,6 @@ function layOutScratch (a: Architecture, units: UnitLayout[], threads: number, c
     attentionAreas: reserve(threads * ITEMS_PER_THREAD * attentionAreaBytes),
     attentionAreaBytes,
     scoreBytes,
-    attentionWeights: reserve(threads * 256)
+    attentionWeights: reserve(threads * ATTENTION_WEIGHT_BYTES)
   }
 }

@@ -1,4 +1,4 @@
-import { ITEMS_PER_THREAD, PAGE_TILES, TILE } from './constants.ts'
+import { ATTENTION_WEIGHT_BYTES, ITEMS_PER_THREAD, PAGE_TILES, TILE } from './constants.ts'
 import type { Architecture } from '../../model/index.ts'
 import type { Arena } from './arena.ts'
 import type { UnitLayout } from './arena-layout.ts'
@@ -132,7 +132,7 @@ function attentionSteps ({ kernels, thread, layout: { scratch } }: Arena, { head
   const queriesOf = (area: number) => scratch.attentionAreas + area * scratch.attentionAreaBytes
   const scoresOf = (area: number) => queriesOf(area) + group * (2 * headSize + 64)
   const scoreBytes = scratch.scoreBytes
-  const weights = scratch.attentionWeights + thread * 256
+  const weights = scratch.attentionWeights + thread * ATTENTION_WEIGHT_BYTES
   return {
     prepare (item: Item, area: number): void {
       kernels.prepareQueries(item.query, group, headSize, block, scale, queriesOf(area))

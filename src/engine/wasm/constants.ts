@@ -22,11 +22,20 @@ export const PIECES_PER_THREAD = 4
 /** Counters of pieces that a unit takes in a step at most: one for each product. A head takes one for each group of rows. */
 export const COUNTERS_PER_UNIT = 8
 
+/** Where a thread works on attention weights: 32 floats, then 16-bit codes and scales of four heads (kernels/attention.ts). */
+export const ATTENTION_WEIGHT_BYTES = 512
+
 /** Bytes of weights in one arena: the rest of the 4 GiB of a WebAssembly memory is left to the KV cache and scratch. */
 export const ARENA_WEIGHT_BYTES = 2.5 * 2 ** 30
 
 /** A WebAssembly memory of wasm32 ends here. */
 export const ARENA_MAXIMUM_BYTES = 2 ** 32
+
+/**
+ * The compiler puts the kernels' constants from byte 1024 of a memory on; each thread that instantiates the kernels writes
+ * the same bytes there again. The rest is room to grow.
+ */
+export const KERNEL_DATA_BYTES = 2_048
 
 /** Bytes of a page of WebAssembly memory. */
 export const WASM_PAGE = 65_536
@@ -56,8 +65,8 @@ export const TILE_TOKENS = 4
 /** A round of a race of kernels, after one that does not count: the first calls run baseline code. */
 export const RACE_MILLISECONDS = 6
 
-/** Rounds that count: 6 contestants take 0.1 s, once on a machine. */
-export const RACE_ROUNDS = 2
+/** Rounds that count, so that some of them run compiled code on a free core: 6 contestants take 0.2 s, once on a machine. */
+export const RACE_ROUNDS = 4
 
 /** Tokens of the race for tiles: as many as some sessions have that decode together, or a short piece of a prompt. */
 export const RACE_TOKENS = 16
