@@ -171,3 +171,6 @@ export const DEFAULT_DEADLINES: Deadlines = {
   open: 15_000,
   step: 60_000
 }
+  // half of a gigabit line in all, half of that for one: sessions need the rest, and the processor
+  sharedBytesPerSecond: 64 << 20,
+  sharedBytesPerSecondAndPeer: 32 << 20,

@@ -13,6 +13,9 @@ import {
   DEFAULT_DEADLINES, DEFAULT_LIMITS, INBOUND_CONNECTIONS_PER_SECOND, INFO_PROTOCOL, JOIN_INTERVAL_MILLISECONDS, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS,
   PENDING_INBOUND_CONNECTIONS, READ_BUFFER_BYTES, SOFTWARE, STAGE_PROTOCOL, STREAM_WINDOW_BYTES, WRITE_BUFFER_BYTES
 } from './constants.ts'
+import { createBlockServer } from './blocks/block-server.ts'
+import type { BlockServer } from './blocks/block-server.ts'
+import { BLOCKS_PROTOCOL, MAXIMUM_BLOCK_STREAMS } from './blocks/constants.ts'
 import { createDialBudget, dialableAddresses } from './dial-rules.ts'
 import { DeadlineError, DialRefusedError, InvalidAddressError, InvalidRequestError, NotStartedError, PeerError, PeerUnreachableError } from './errors.ts'
 import { askInfo, infoBytes, serveInfo } from './info-protocol.ts'
@@ -33,6 +36,7 @@ export interface StartedNode {
 
 interface Parts extends StartedNode {
   server?: StageServer
+  blocks?: BlockServer
   joinTimer?: NodeJS.Timeout
 }
 
@@ -81,11 +85,13 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
         log: libp2p.logger.forComponent('efedllm:stage'),
         onEvent: init.onEvent
       })
+    const blocks = init.share === undefined ? undefined : createBlockServer({ store: init.share, limits, log: libp2p.logger.forComponent('efedllm:blocks') })
     // before start, so that identify names the protocols at once
     await libp2p.handle(INFO_PROTOCOL, stream => { serveInfo(stream, infoBytes(announced(libp2p), hosted)).catch(error => stream.abort(error)) }, { maxInboundStreams: MAXIMUM_INFO_STREAMS })
     if (server !== undefined) {
       await libp2p.handle(STAGE_PROTOCOL, (stream, connection) => server.accept(stream, connection), { maxInboundStreams: MAXIMUM_INBOUND_STREAMS, maxOutboundStreams: MAXIMUM_INBOUND_STREAMS })
     }
+    if (blocks !== undefined) await libp2p.handle(BLOCKS_PROTOCOL, (stream, connection) => blocks.accept(stream, connection), { maxInboundStreams: MAXIMUM_BLOCK_STREAMS })
     try {
       await libp2p.start()
     } catch (error) {
@@ -93,7 +99,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
       await libp2p.stop()
       throw new InvalidAddressError((init.listen ?? []).join(', '), (error as Error).message, error)
     }
-    parts = { libp2p, links, log, server }
+    parts = { libp2p, links, log, server, blocks }
     init.onEvent?.({ type: 'peer:start', peerId: libp2p.peerId.toString(), addresses: node.addresses })
     if (joined.length > 0) {
       joinAll(parts)
@@ -156,6 +162,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
         starting = undefined
         if (old !== undefined) {
           clearInterval(old.joinTimer)
+          old.blocks?.stop()
           await old.server?.stop()
           await old.links.stop()
           await old.libp2p.stop()

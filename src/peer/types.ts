@@ -1,5 +1,5 @@
 import type { ComponentLogger } from '@libp2p/interface'
-import type { Architecture, Manifest, UnitRange } from '../model/index.ts'
+import type { Architecture, BlockStore, Manifest, UnitRange } from '../model/index.ts'
 import type { Engine, RowOutput, RowResult } from '../engine/index.ts'
 
 /** What names a model on the wire; an opened `Model` is one. */
@@ -35,6 +35,10 @@ export interface PeerLimits {
 
 /** What a peer says about itself over the info protocol. */
 export interface PeerInfo {
+  /** bytes a second of shared packages, over all peers */
+  sharedBytesPerSecond: number
+  /** bytes a second of shared packages for one peer */
+  sharedBytesPerSecondAndPeer: number
   peerId: string
   /** multiaddrs, each ending in `/p2p/<peerId>` */
   addresses: string[]
@@ -58,6 +62,8 @@ export interface PeerNodeInit {
   listen?: string[]
   /** multiaddrs to announce instead of those listened on (port forwarding) */
   announce?: string[]
+  /** packages that other peers may fetch from this one; works without an engine too */
+  share?: BlockStore
   /** the key is kept here as `peer.key`, mode 0600; without it the identity lasts until `stop` */
   dataDirectory?: string
   limits?: Partial<PeerLimits>

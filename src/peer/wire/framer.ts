@@ -16,8 +16,16 @@ export interface Framer {
   readonly bufferedBytes: number
 }
 
+/** What starts a frame: its least length, and a look at its first 8 bytes, which throws FrameError. */
+export interface FrameStart {
+  least: number
+  check: (start: Uint8Array) => void
+}
+
+const STAGE_FRAME: FrameStart = { least: HEADER_BYTES, check: checkHeaderStart }
+
 /** `onFrame` gets a buffer of its own, aligned to 8 bytes. */
-export function createFramer (cap: number, onFrame: (frame: Uint8Array) => void): Framer {
+export function createFramer (cap: number, onFrame: (frame: Uint8Array) => void, { least, check } = STAGE_FRAME): Framer {
   const start = new Uint8Array(8)
   /** bytes of the present frame so far, and its length once the first 8 bytes are there */
   let filled = 0
@@ -34,8 +42,8 @@ export function createFramer (cap: number, onFrame: (frame: Uint8Array) => void)
         at += count
         if (filled < 8) return
         length = (start[0] | start[1] << 8 | start[2] << 16 | start[3] << 24) >>> 0
-        checkHeaderStart(start)
-        if (length < HEADER_BYTES || length % 8 !== 0) throw new FrameError('length', `is ${length}`)
+        check(start)
+        if (length < least || length % 8 !== 0) throw new FrameError('length', `is ${length}`)
         if (length > cap) throw new FrameError('length', `is ${length}, ${cap} are allowed`)
         buffer = new Uint8Array(Math.min(length, Math.max(FIRST_BYTES, part.length - at + 8)))
         buffer.set(start)
