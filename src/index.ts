@@ -26,7 +26,7 @@ export {
   connectRoute, createLocalRoute, createLocalSession, createPeerNode, DEFAULT_DEADLINES, DEFAULT_LIMITS, planRoute
 } from './peer/index.ts'
 export type {
-  ConnectRouteInit, Deadlines, ModelIdentity, PeerEvent, PeerInfo, PeerLimits, PeerNode, PeerNodeInit, RouteCandidate,
+  ConnectRouteInit, Deadlines, LocalRouteOptions, ModelIdentity, PeerEvent, PeerInfo, PeerLimits, PeerNode, PeerNodeInit, RouteCandidate,
   RouteProgress, RouteSession, StageDescription, StepRequest, StepTimings
 } from './peer/index.ts'
 
@@ -52,6 +52,6 @@ export {
   CapacityError, DeadlineError, DialRefusedError, FrameError, FrameVersionError, IncompatibleVersionError,
   InvalidAddressError, InvalidOptionError, InvalidRequestError, InvalidRowResultError, KeyFileError, NotStartedError,
   NothingHostedError, OtherModelError, PeerError, PeerUnreachableError, PromptTooLongError, RangeGapError,
-  RangeOverlapError, SessionClosedError, StageError, StageFailedError, StageLostError, StageRefusedError,
+  RangeOverlapError, SessionClosedError, SessionEvictedError, StageError, StageFailedError, StageLostError, StageRefusedError,
   StageStalledError, TextTooShortError
 } from './peer/index.ts'

@@ -1,7 +1,7 @@
 import type { RouteSession } from '../peer/index.ts'
 import type { StageTimesJson } from './json.ts'
 
-type SteppingSession = Pick<RouteSession, 'architecture' | 'capacity' | 'length' | 'step' | 'truncate'>
+type SteppingSession = Pick<RouteSession, 'architecture' | 'capacity' | 'length' | 'heldIds' | 'step' | 'truncate'>
 
 /** Passes everything through and adds up where the time goes: the first step is the prompt, the others decode. */
 export function meterSession (session: RouteSession): SteppingSession & { readonly stages: StageTimesJson[] } {
@@ -10,6 +10,7 @@ export function meterSession (session: RouteSession): SteppingSession & { readon
   return {
     stages,
     architecture: session.architecture,
+    heldIds: session.heldIds,
     get capacity () { return session.capacity },
     get length () { return session.length },
     truncate: (length, options) => session.truncate(length, options),

@@ -2,7 +2,7 @@
 import type { Deadlines, PeerLimits } from './types.ts'
 
 export const INFO_PROTOCOL = '/efedllm/info/1.0.0'
-export const STAGE_PROTOCOL = '/efedllm/stage/1.0.0'
+export const STAGE_PROTOCOL = '/efedllm/stage/1.1.0'
 
 /** For people only; compatibility is decided by protocol ids and modelId. */
 export const SOFTWARE = 'efedllm/0.1.0'
@@ -79,8 +79,23 @@ export const MAXIMUM_INBOUND_STREAMS = 8
 /** Info streams of one peer at once. */
 export const MAXIMUM_INFO_STREAMS = 4
 
-/** A stream without sessions is kept that long for the next session. */
-export const LINK_LINGER_MILLISECONDS = 30_000
+/** A stage keeps a closed session that long for the next one that begins alike: a person's pause between two prompts. */
+export const KEEP_MILLISECONDS = 5 * 60_000
+
+/** A stream without sessions is kept that long for the next session; what a stage keeps for a client ends with it. */
+export const LINK_LINGER_MILLISECONDS = KEEP_MILLISECONDS
+
+/**
+ * Positions that a name of a prefix stands for: a tile of the KV cache. Shorter ones would find more, but a session's
+ * names are half a byte a position as it is.
+ */
+export const PREFIX_STRIDE = 32
+
+/** A name is compared only with those of the same client, who alone could find two that are equal. */
+export const PREFIX_NAME_BYTES = 16
+
+/** Names of one session: 131,072 positions, the longest context of the models we read. */
+export const MAXIMUM_PREFIX_NAMES = 4096
 
 /**
  * Rows of a pass: what the engine takes through the weights at once. More would only run one after another, and hold up
@@ -163,6 +178,10 @@ export const DEFAULT_LIMITS: PeerLimits = {
   queuedBytes: 256 << 20,
   framesPerSecond: 20_000,
   sessionIdleMilliseconds: 15 * 60_000,
+  // who generates text sends a step every few seconds at the slowest; who reads it for a minute can wait for a prefill
+  evictIdleMilliseconds: 60_000,
+  // a few system prompts and conversations; more of one client would only drive out those of others
+  keptSessionsPerClient: 8,
   dialsPerClientAndMinute: 16
 }
 
@@ -171,6 +190,3 @@ export const DEFAULT_DEADLINES: Deadlines = {
   open: 15_000,
   step: 60_000
 }
-  // half of a gigabit line in all, half of that for one: sessions need the rest, and the processor
-  sharedBytesPerSecond: 64 << 20,
-  sharedBytesPerSecondAndPeer: 32 << 20,

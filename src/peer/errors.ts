@@ -170,6 +170,15 @@ export class StageStalledError extends StageError {
   }
 }
 
+/** The stage has ended the session, which was idle, because others wanted its KV cache. */
+export class SessionEvictedError extends StageError {
+  readonly hint = 'it was idle for too long: start it again; what it held has to be computed anew'
+
+  constructor (place: StagePlace, problem: string) {
+    super('SessionEvictedError', 'ERR_SESSION_EVICTED', place, `has ended the session: ${problem}`, { retryable: true, sessionLost: true })
+  }
+}
+
 /** The stage could not run a step. */
 export class StageFailedError extends StageError {
   constructor (place: StagePlace, problem: string, options: { retryable?: boolean, sessionLost?: boolean, cause?: unknown } = {}) {

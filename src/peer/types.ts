@@ -1,5 +1,5 @@
 import type { ComponentLogger } from '@libp2p/interface'
-import type { Architecture, BlockStore, Manifest, UnitRange } from '../model/index.ts'
+import type { Architecture, Manifest, UnitRange } from '../model/index.ts'
 import type { Engine, RowOutput, RowResult } from '../engine/index.ts'
 
 /** What names a model on the wire; an opened `Model` is one. */
@@ -29,16 +29,16 @@ export interface PeerLimits {
   framesPerSecond: number
   /** milliseconds after which a session without a frame is closed */
   sessionIdleMilliseconds: number
+  /** milliseconds without a step after which a session may be ended for want of KV cache */
+  evictIdleMilliseconds: number
+  /** closed sessions of one client that are kept while there is room, for sessions of the same client that begin alike; 0 keeps none and shares nothing */
+  keptSessionsPerClient: number
   /** new connections to other peers that one client may cause in a minute */
   dialsPerClientAndMinute: number
 }
 
 /** What a peer says about itself over the info protocol. */
 export interface PeerInfo {
-  /** bytes a second of shared packages, over all peers */
-  sharedBytesPerSecond: number
-  /** bytes a second of shared packages for one peer */
-  sharedBytesPerSecondAndPeer: number
   peerId: string
   /** multiaddrs, each ending in `/p2p/<peerId>` */
   addresses: string[]
@@ -62,8 +62,6 @@ export interface PeerNodeInit {
   listen?: string[]
   /** multiaddrs to announce instead of those listened on (port forwarding) */
   announce?: string[]
-  /** packages that other peers may fetch from this one; works without an engine too */
-  share?: BlockStore
   /** the key is kept here as `peer.key`, mode 0600; without it the identity lasts until `stop` */
   dataDirectory?: string
   limits?: Partial<PeerLimits>
@@ -120,12 +118,28 @@ export interface ConnectRouteInit {
   model: ModelIdentity | string
   /** engines on this machine that are stages of the route, in process; each runs its whole range */
   local?: Engine[]
-  /** positions the session may grow to; default: the least of the stages' context lengths */
+  /**
+   * positions the session may grow to, which the stages promise: they refuse a session that they might not have room
+   * for. Default: the least of the stages' context lengths, and nothing is promised
+   */
   capacity?: number
+  /**
+   * ids that the session will begin with, a whole prompt for instance. Stages that hold the beginning of them for
+   * another session of this node, also for one that is closed, give it to this one: its `length` says how much. They
+   * do not see the ids, only names that mean nothing to others
+   */
+  promptIds?: ArrayLike<number>
+  /** whether stages may take over positions from and for other sessions of this node; default: where `promptIds` are given */
+  sharePrefixes?: boolean
   /** rows of a prefill chunk; default 64 */
   chunkRows?: number
   deadlines?: Partial<Deadlines>
   onProgress?: (event: RouteProgress) => void
+}
+
+export interface LocalRouteOptions extends Pick<ConnectRouteInit, 'promptIds' | 'sharePrefixes' | 'chunkRows'> {
+  /** positions the session may grow to; room is set aside for them. Default: as many as the model allows, as long as there is room */
+  capacity?: number
 }
 
 export type RouteProgress =
@@ -171,8 +185,10 @@ export interface RouteSession {
   readonly id: string
   readonly route: StageDescription[]
   readonly architecture: Architecture
-  /** positions held */
+  /** positions held; not 0 at first where `promptIds` were found */
   readonly length: number
+  /** ids of the positions held; changes as the session does */
+  readonly heldIds: readonly number[]
   /** positions the session can grow to */
   readonly capacity: number
   /** of the last step that completed */

@@ -148,7 +148,7 @@ export async function rawLink (node: PeerNode, address: string, session = random
       return decodeError((await raw.next(Kind.error)).record!)
     },
     open (record, init = {}) {
-      raw.send({ kind: Kind.open, ...init, record: encodeOpen({ modelId: stubModel().modelId, stage: 1, stages: 1, capacity: 0, upstream: node.peerId, downstream: node.peerId, ...record }) })
+      raw.send({ kind: Kind.open, ...init, record: encodeOpen({ modelId: stubModel().modelId, stage: 1, stages: 1, capacity: 0, upstream: node.peerId, downstream: node.peerId, prefix: [], ...record }) })
     },
     pause: () => stream.pause(),
     resume: () => stream.resume(),

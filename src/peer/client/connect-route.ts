@@ -3,15 +3,25 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Architecture, UnitRange } from '../../model/index.ts'
 import type { Engine } from '../../engine/index.ts'
-import { DEFAULT_DEADLINES, DEFAULT_LIMITS } from '../constants.ts'
+import { DEFAULT_DEADLINES } from '../constants.ts'
 import { InvalidRequestError, NothingHostedError, OtherModelError, PeerUnreachableError, RangeGapError, RangeOverlapError } from '../errors.ts'
 import { askPeer, startedNode } from '../node.ts'
-import type { AbortOptions, ConnectRouteInit, Deadlines, PeerInfo, RouteSession, StageDescription } from '../types.ts'
+import { namedIds } from '../prefix-names.ts'
+import type { AbortOptions, ConnectRouteInit, Deadlines, PeerInfo, PeerNode, RouteSession, StageDescription } from '../types.ts'
 import { createLocalSegment } from './local-segment.ts'
 import { planRoute } from './plan-route.ts'
 import { openRemoteChain } from './remote-chain.ts'
 import { createRouteSession } from './route-session.ts'
-import type { Segment } from './segment.ts'
+import type { Segment, Sharing } from './segment.ts'
+
+/** Makes the names of a node's prefixes its own. */
+const secrets = new WeakMap<PeerNode, Uint8Array>()
+
+function secretOf (node: PeerNode): Uint8Array {
+  const secret = secrets.get(node) ?? randomBytes(16)
+  secrets.set(node, secret)
+  return secret
+}
 
 interface Candidate {
   range: UnitRange
@@ -38,7 +48,7 @@ export async function connectRoute (init: ConnectRouteInit, options: AbortOption
   const id = randomBytes(16).toString('hex')
   const segments = await openSegments(init, plan, description, id, architecture, deadlines, signal)
   init.onProgress?.({ type: 'route:open', session: id, route: description })
-  return createRouteSession({ id, architecture, segments, chunkRows: init.chunkRows })
+  return createRouteSession({ id, architecture, segments, promptIds: namedIds(init.promptIds ?? []), chunkRows: init.chunkRows })
 }
 
 async function findCandidates (init: ConnectRouteInit, deadlines: Deadlines, signal: AbortSignal | undefined): Promise<{ candidates: Candidate[], problems: Error[], architecture: Architecture }> {
@@ -101,16 +111,16 @@ function describe (plan: Candidate[]): StageDescription[] {
 async function openSegments (init: ConnectRouteInit, plan: Candidate[], description: StageDescription[], id: string, architecture: Architecture, deadlines: Deadlines, signal: AbortSignal | undefined): Promise<Segment[]> {
   const { libp2p, links, log } = startedNode(init.node)
   const modelId = typeof init.model === 'string' ? init.model : init.model.modelId
-  // all stages must have room for the session: the least of them decides where nothing is asked
-  const most = Math.min(architecture.contextLength, ...plan.map(({ info }) => info?.hosted?.limits.contextLength ?? DEFAULT_LIMITS.contextLength))
-  const capacity = init.capacity ?? most
+  const shares = init.sharePrefixes ?? init.promptIds !== undefined
+  const ids = namedIds(init.promptIds ?? [])
+  const sharingFrom = (index: number): Sharing | undefined => shares ? { secret: secretOf(init.node), modelId, passed: description.slice(0, index), ids } : undefined
   const segments: Segment[] = []
   const openBy = performance.now() + deadlines.open
   try {
     for (let index = 0; index < plan.length;) {
       const { engine } = plan[index]
       if (engine !== undefined) {
-        segments.push(createLocalSegment(engine, index + 1, capacity))
+        segments.push(createLocalSegment({ engine, stage: index + 1, capacity: init.capacity, sharing: sharingFrom(index) }))
         index++
         continue
       }
@@ -120,7 +130,7 @@ async function openSegments (init: ConnectRouteInit, plan: Candidate[], descript
         description: { ...description[index + offset], peerId: info!.peerId },
         connect: async (signal: AbortSignal) => await connectTo(libp2p, info!.peerId, address!, signal)
       }))
-      segments.push(await openRemoteChain({ session: id, self: libp2p.peerId.toString(), modelId, architecture, stages, stageCount: plan.length, capacity, openBy, deadlines, links, log }, { signal }))
+      segments.push(await openRemoteChain({ session: id, self: libp2p.peerId.toString(), modelId, architecture, stages, stageCount: plan.length, capacity: init.capacity ?? 0, sharing: sharingFrom(index), openBy, deadlines, links, log }, { signal }))
       index = end
     }
     return segments

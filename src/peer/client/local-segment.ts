@@ -3,12 +3,32 @@ import { DEFAULT_LIMITS, MAXIMUM_ROWS } from '../constants.ts'
 import { engineQueue } from '../engine-queue.ts'
 import type { EngineJob } from '../engine-queue.ts'
 import { SessionClosedError, StageFailedError } from '../errors.ts'
-import type { Segment } from './segment.ts'
+import { prefixCache } from '../prefix-cache.ts'
+import { createPrefixNames, prefixSeed } from '../prefix-names.ts'
+import type { Segment, Sharing } from './segment.ts'
 
-/** A stage of this machine: the engine without a wire. `stage` counts from 1. Throws what `openSession` throws. */
-export function createLocalSegment (engine: Engine, stage: number, capacity: number): Segment {
+export interface LocalSegmentInit {
+  engine: Engine
+  /** from 1 */
+  stage: number
+  /** positions to be promised; default: as many as the model allows, none of them promised */
+  capacity?: number
+  sharing?: Sharing
+}
+
+/** A stage of this machine: the engine without a wire. Throws what `openSession` throws. */
+export function createLocalSegment ({ engine, stage, capacity, sharing }: LocalSegmentInit): Segment {
   const queue = engineQueue(engine)
-  const session = engine.openSession({ capacity })
+  const cache = prefixCache(engine)
+  const prefixNames = sharing === undefined ? undefined : createPrefixNames(prefixSeed(sharing.secret, sharing.modelId, sharing.passed))
+  prefixNames?.extend(sharing!.ids)
+  const { session, held } = cache.withRoom(() => {
+    const prefix = prefixNames === undefined ? undefined : cache.find('', prefixNames.names)
+    return { session: engine.openSession({ capacity, prefix }), held: prefix?.length ?? 0 }
+  })
+  prefixNames?.cut(held)
+  const named = { owner: '', engineSession: session, names: prefixNames?.names ?? [] }
+  cache.add(named)
   const place = { stage, range: engine.range }
   const hostsHead = engine.range.to === engine.architecture.layerCount + 2
   const waiting = new Map<EngineJob, { sequence: number, reject: (error: Error) => void }>()
@@ -16,7 +36,8 @@ export function createLocalSegment (engine: Engine, stage: number, capacity: num
 
   return {
     stages: [{ stage, range: engine.range, local: true }],
-    capacity,
+    capacity: capacity ?? engine.architecture.contextLength,
+    held,
     window: DEFAULT_LIMITS.window,
     rowsPerStep: MAXIMUM_ROWS,
     failure: undefined,
@@ -44,6 +65,13 @@ export function createLocalSegment (engine: Engine, stage: number, capacity: num
             reject(new StageFailedError(place, (error as Error).message, { cause: error }))
           }
         }
+        try {
+          cache.withRoom(() => engine.reserve(session, chunk.position, chunk.position + chunk.rows))
+        } catch (error) {
+          const { message, retryable } = error as Error & { retryable?: boolean }
+          return reject(new StageFailedError(place, message, { retryable, cause: error }))
+        }
+        prefixNames?.cut(chunk.position)
         waiting.set(job, { sequence: chunk.sequence, reject })
         queue.submit(job)
       })
@@ -59,6 +87,7 @@ export function createLocalSegment (engine: Engine, stage: number, capacity: num
       await new Promise<void>(resolve => queue.afterRun(session, resolve))
     },
     async truncate (_sequence, length) {
+      prefixNames?.cut(length)
       await new Promise<void>((resolve, reject) => queue.afterRun(session, () => {
         try {
           if (length < engine.sessionLength(session)) engine.truncate(session, length)
@@ -68,14 +97,17 @@ export function createLocalSegment (engine: Engine, stage: number, capacity: num
         }
       }))
     },
+    name: prefixNames && ((_sequence, ids) => prefixNames.extend(ids)),
     async close () {
       if (closed) return
       closed = true
       queue.cancel(session)
       for (const { reject } of waiting.values()) reject(new SessionClosedError())
       waiting.clear()
+      cache.remove(named)
       await new Promise<void>(resolve => queue.afterRun(session, () => {
-        engine.closeSession(session)
+        if (named.names.length > 0) cache.keep(named, DEFAULT_LIMITS.keptSessionsPerClient)
+        else engine.closeSession(session)
         resolve()
       }))
     }

@@ -1,14 +1,15 @@
 import type { Connection, Logger } from '@libp2p/interface'
 import type { Architecture } from '../../model/index.ts'
 import type { RowResult } from '../../engine/index.ts'
-import { CONTROL_MILLISECONDS, PROBE_INTERVAL_MILLISECONDS, PROBE_TIMEOUT_MILLISECONDS, STAGE_SHARE_OF_DEADLINE } from '../constants.ts'
+import { CONTROL_MILLISECONDS, PREFIX_STRIDE, PROBE_INTERVAL_MILLISECONDS, PROBE_TIMEOUT_MILLISECONDS, STAGE_SHARE_OF_DEADLINE } from '../constants.ts'
 import { PeerError, SessionClosedError, StageFailedError, StageLostError, StageStalledError } from '../errors.ts'
 import type { LinkPool, Subscription } from '../link-pool.ts'
+import { createPrefixNames, prefixSeed } from '../prefix-names.ts'
 import type { Deadlines, StageDescription } from '../types.ts'
-import { decodeError, decodeOpened, decodeProbed, encodeOpen, Kind } from '../wire/index.ts'
+import { decodeError, decodeOpened, decodeProbed, encodeName, encodeOpen, Kind } from '../wire/index.ts'
 import type { Frame, FrameInit, KindNumber } from '../wire/index.ts'
 import { answerProblem, resultsProblem } from './check-answer.ts'
-import type { Chunk, ChunkResult, Segment } from './segment.ts'
+import type { Chunk, ChunkResult, Segment, Sharing } from './segment.ts'
 import { accusedStage, stageError } from './stage-errors.ts'
 
 export interface RemoteStage {
@@ -25,8 +26,9 @@ export interface RemoteChainInit {
   stages: RemoteStage[]
   /** of the whole route */
   stageCount: number
-  /** 0: as much as the stages give */
+  /** 0: as much as the stages give, none of it promised */
   capacity: number
+  sharing?: Sharing
   /** of `performance.now()`: a stage that has not opened by then is lost */
   openBy: number
   deadlines: Deadlines
@@ -49,14 +51,19 @@ interface PendingReply {
 
 const EPOCH = 1
 
+/** What all stages of a chain allow, and hold at first. */
+type Granted = Pick<Segment, 'window' | 'rowsPerStep' | 'capacity' | 'held'>
+
 /**
  * Opens a session along consecutive remote stages and gives the segment that
  * runs it (docs/protocol.md). Throws StageRefusedError, StageLostError and
  * their kin; nothing is left open then.
  */
 export async function openRemoteChain (init: RemoteChainInit, { signal }: { signal?: AbortSignal } = {}): Promise<Segment> {
-  const { stages, architecture, deadlines, log } = init
+  const { stages, architecture, deadlines, log, sharing } = init
   const places = stages.map(({ description }) => description)
+  const prefixes = sharing && stages.map((_stage, index) => createPrefixNames(prefixSeed(sharing.secret, sharing.modelId, [...sharing.passed, ...places.slice(0, index)])))
+  for (const prefix of prefixes ?? []) prefix.extend(sharing!.ids)
   const last = stages.length - 1
   const subscriptions: Subscription[] = []
   const replies = new Map<string, PendingReply>()
@@ -210,7 +217,7 @@ export async function openRemoteChain (init: RemoteChainInit, { signal }: { sign
     }
   }
 
-  async function open (): Promise<{ window: number, rowsPerStep: number, capacity: number }> {
+  async function open (): Promise<Granted> {
     await settleAll(stages.map(async (_stage, index) => await subscribe(index)))
     const opened = (await settleAll(stages.map(async ({ description }, index) => {
       const record = encodeOpen({
@@ -220,16 +227,21 @@ export async function openRemoteChain (init: RemoteChainInit, { signal }: { sign
         stages: init.stageCount,
         capacity: init.capacity,
         upstream: index === 0 ? init.self : places[index - 1].peerId,
-        downstream: index === last ? init.self : places[index + 1].peerId
+        downstream: index === last ? init.self : places[index + 1].peerId,
+        prefix: prefixes?.[index].names ?? []
       })
       return await request(index, { kind: Kind.open, record }, Kind.opened, timeToOpen())
     }))).map(frame => decodeOpened(frame.record!))
+    for (const [index, { held }] of opened.entries()) {
+      if (held > (prefixes?.[index].names.length ?? 0) * PREFIX_STRIDE) throw new StageFailedError(places[index], `it says that it holds ${held} positions, which is more than it was asked for`, { sessionLost: true })
+    }
     const confirmed = await settleAll(places.slice(1).map(async (_place, hop) => await request(hop + 1, { kind: Kind.confirm, record: opened[hop].nonce }, Kind.confirmed, timeToOpen())))
     await settleAll(confirmed.map(async (frame, hop) => await request(hop, { kind: Kind.connect, record: frame.record }, Kind.done, timeToOpen())))
     return {
       window: Math.min(...opened.map(({ window }) => window)),
       rowsPerStep: Math.min(...opened.map(({ rowsPerStep }) => rowsPerStep)),
-      capacity: Math.min(...opened.map(({ capacity }) => capacity))
+      capacity: Math.min(...opened.map(({ capacity }) => capacity)),
+      held: Math.min(...opened.map(({ held }) => held))
     }
   }
 
@@ -252,7 +264,7 @@ export async function openRemoteChain (init: RemoteChainInit, { signal }: { sign
     chunks.clear()
   }
 
-  let granted: { window: number, rowsPerStep: number, capacity: number }
+  let granted: Granted
   const onAbort = (): void => fail(signal?.reason instanceof Error ? signal.reason : new SessionClosedError())
   signal?.addEventListener('abort', onAbort, { once: true })
   try {
@@ -305,6 +317,17 @@ export async function openRemoteChain (init: RemoteChainInit, { signal }: { sign
     async truncate (sequence, length) {
       await settleAll(stages.map(async (_stage, index) => await request(index, { kind: Kind.truncate, position: length }, Kind.done, CONTROL_MILLISECONDS, sequence)))
     },
+    name: prefixes && ((sequence, ids, changed) => {
+      if (failure !== undefined || closed) return
+      for (const [index, prefix] of prefixes.entries()) {
+        const before = prefix.names.length
+        prefix.cut(changed)
+        // a stage may have missed names of what was replaced
+        const first = prefix.names.length < before ? 0 : before
+        prefix.extend(ids)
+        if (prefix.names.length > first) send(index, { kind: Kind.name, sequence, record: encodeName({ first, names: prefix.names.slice(first) }) })
+      }
+    }),
     close
   }
 }

@@ -1,6 +1,6 @@
 import type { Architecture } from '../../model/index.ts'
 import type { RowResult } from '../../engine/index.ts'
-import { CHUNK_ROWS, MAXIMUM_ANSWER_BYTES, MAXIMUM_OUTPUT_BYTES, MAXIMUM_SCORE, MAXIMUM_TOP } from '../constants.ts'
+import { CHUNK_ROWS, MAXIMUM_ANSWER_BYTES, MAXIMUM_OUTPUT_BYTES, MAXIMUM_SCORE, MAXIMUM_TOP, PREFIX_STRIDE } from '../constants.ts'
 import { CapacityError, InvalidRequestError, SessionClosedError, StageError } from '../errors.ts'
 import type { RouteSession, StepRequest, StepTimings } from '../types.ts'
 import { cutChunks } from './cut-chunks.ts'
@@ -10,6 +10,8 @@ export interface RouteSessionInit {
   id: string
   architecture: Architecture
   segments: Segment[]
+  /** that the segments were asked for */
+  promptIds?: ArrayLike<number>
   chunkRows?: number
 }
 
@@ -20,7 +22,10 @@ export function createRouteSession (init: RouteSessionInit): RouteSession {
   const capacity = Math.min(...segments.map(segment => segment.capacity))
   const window = Math.min(...segments.map(segment => segment.window))
   const chunkRows = Math.max(1, Math.min(init.chunkRows ?? CHUNK_ROWS, ...segments.map(segment => segment.rowsPerStep)))
-  let length = 0
+  /** ids of the positions held */
+  const ids = Array.from(init.promptIds ?? []).slice(0, Math.min(...segments.map(segment => segment.held)))
+  /** what the stages were not told of yet begins here */
+  let unnamed = ids.length
   let sequence = 0
   let failure: Error | undefined
   let closing: Promise<void> | undefined
@@ -70,7 +75,7 @@ export function createRouteSession (init: RouteSessionInit): RouteSession {
     signal?.addEventListener('abort', onAbort, { once: true })
     const underWay: Array<Promise<RowResult[]>> = []
     const results: RowResult[] = []
-    length = Math.min(length, position)
+    forget(position)
     try {
       for (const { start, rows, outputs: wanted } of cutChunks(tokens.length, outputs, { rows: chunkRows, answerBytes: MAXIMUM_ANSWER_BYTES, outputBytes: MAXIMUM_OUTPUT_BYTES, vocabularySize })) {
         if (underWay.length >= window) results.push(...await Promise.race([underWay.shift()!, stop.promise]))
@@ -91,10 +96,23 @@ export function createRouteSession (init: RouteSessionInit): RouteSession {
     } finally {
       signal?.removeEventListener('abort', onAbort)
     }
-    length = position + tokens.length
+    for (const id of tokens) ids.push(id)
+    nameHeld()
     timings.totalMilliseconds = performance.now() - started
     lastTimings = timings
     return results
+  }
+
+  function forget (from: number): void {
+    ids.length = Math.min(ids.length, from)
+    unnamed = Math.min(unnamed, from)
+  }
+
+  /** Tells the stages what they hold, where that may be of use to other sessions. */
+  function nameHeld (): void {
+    if (Math.floor(ids.length / PREFIX_STRIDE) <= Math.floor(unnamed / PREFIX_STRIDE)) return
+    for (const segment of segments) segment.name?.(sequence, ids, unnamed)
+    unnamed = ids.length
   }
 
   /** After it no chunk of a step that was given up is under way; a session that cannot be cleaned up is lost. */
@@ -109,9 +127,9 @@ export function createRouteSession (init: RouteSessionInit): RouteSession {
   }
   let cleanUp: Promise<void> = Promise.resolve()
 
-  function check ({ tokens, position = length, outputs = [] }: StepRequest): number {
+  function check ({ tokens, position = ids.length, outputs = [] }: StepRequest): number {
     if (!(tokens.length >= 1)) throw new InvalidRequestError('a step needs at least one token')
-    if (!Number.isInteger(position) || position < 0 || position > length) throw new InvalidRequestError(`first position ${position}: the session holds ${length}`)
+    if (!Number.isInteger(position) || position < 0 || position > ids.length) throw new InvalidRequestError(`first position ${position}: the session holds ${ids.length}`)
     if (position + tokens.length > capacity) throw new CapacityError(position + tokens.length, capacity)
     for (const id of tokens) if (id >= vocabularySize) throw new InvalidRequestError(`token id ${id}: the vocabulary has ${vocabularySize}`)
     let previous = -1
@@ -131,8 +149,9 @@ export function createRouteSession (init: RouteSessionInit): RouteSession {
     architecture,
     capacity,
     get length () {
-      return length
+      return ids.length
     },
+    heldIds: ids,
     get lastTimings () {
       return lastTimings
     },
@@ -150,8 +169,8 @@ export function createRouteSession (init: RouteSessionInit): RouteSession {
         await cleanUp
         assertOpen()
         options.signal?.throwIfAborted()
-        if (!Number.isInteger(newLength) || newLength < 0 || newLength > length) throw new InvalidRequestError(`truncation to ${newLength}: the session holds ${length}`)
-        length = newLength
+        if (!Number.isInteger(newLength) || newLength < 0 || newLength > ids.length) throw new InvalidRequestError(`truncation to ${newLength}: the session holds ${ids.length}`)
+        forget(newLength)
         const below = ++sequence
         try {
           await Promise.all(segments.map(async segment => await segment.truncate(below, newLength)))

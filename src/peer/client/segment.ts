@@ -1,4 +1,5 @@
 import type { RowResult } from '../../engine/index.ts'
+import type { PassedStage } from '../prefix-names.ts'
 import type { StageDescription } from '../types.ts'
 import type { OutputRequest } from '../wire/index.ts'
 
@@ -19,6 +20,17 @@ export interface ChunkResult {
   spans: number[]
 }
 
+/** How a segment shares the beginnings of its sessions; without it nothing is shared. */
+export interface Sharing {
+  /** of this node: who does not know it cannot tell what a name stands for */
+  secret: Uint8Array
+  modelId: string
+  /** stages of the route before the segment */
+  passed: readonly PassedStage[]
+  /** ids that are looked for */
+  ids: ArrayLike<number>
+}
+
 /**
  * A part of a route: one local engine, or a chain of remote stages. Chunks
  * enter in the order of their sequence numbers and leave in the same order.
@@ -30,6 +42,8 @@ export interface Segment {
   /** chunks that may be under way */
   readonly window: number
   readonly rowsPerStep: number
+  /** positions of the prompt that all its stages hold at first */
+  readonly held: number
   /** set once the segment is of no more use */
   readonly failure: Error | undefined
   /** called at most once, when the segment fails */
@@ -39,5 +53,7 @@ export interface Segment {
   cancel (sequence: number): Promise<void>
   /** after which no chunk is under way */
   truncate (sequence: number, length: number): Promise<void>
+  /** tells the stages which positions are held after step `sequence`, from `changed` on other ones than told before; absent where prefixes are not shared */
+  name?: (sequence: number, ids: ArrayLike<number>, changed: number) => void
   close (): Promise<void>
 }

@@ -1,4 +1,4 @@
-import { StageFailedError, StageLostError, StageRefusedError, StageStalledError } from '../errors.ts'
+import { SessionEvictedError, StageFailedError, StageLostError, StageRefusedError, StageStalledError } from '../errors.ts'
 import type { StageError, StagePlace } from '../errors.ts'
 import { ErrorCode } from '../wire/index.ts'
 import type { ErrorRecord } from '../wire/index.ts'
@@ -20,6 +20,8 @@ export function stageError (record: ErrorRecord, place: StagePlace, opening: boo
       return new StageLostError(place, message)
     case ErrorCode.stalled:
       return new StageStalledError(place, message)
+    case ErrorCode.evicted:
+      return new SessionEvictedError(place, message)
     default:
       return opening
         ? new StageRefusedError(place, message, retryable)

@@ -47,7 +47,7 @@ async function * run (
   const source = createTokenSource(settings, promptIds, session.architecture.vocabularySize)
   const textStream = tokenizer.createTextStream({ skipSpecialTokens: settings.skipSpecialTokens })
   const stopStrings = createStopStringFinder(settings.stopStrings)
-  const reusedTokens = reusablePrefix(session.length, init.sessionIds ?? [], promptIds)
+  const reusedTokens = reusablePrefix(session.length, init.sessionIds ?? session.heldIds ?? [], promptIds)
   const watch = createStopwatch()
   const ids = promptIds.slice()
   let text = ''

@@ -2,7 +2,7 @@ import type { TextStream } from '../../model/index.ts'
 import type { RouteSession } from '../types.ts'
 
 /** What generation needs of a session; every `RouteSession` is one. */
-export type GenerationSession = Pick<RouteSession, 'architecture' | 'capacity' | 'length' | 'step' | 'truncate'>
+export type GenerationSession = Pick<RouteSession, 'architecture' | 'capacity' | 'length' | 'step' | 'truncate'> & Partial<Pick<RouteSession, 'heldIds'>>
 
 /** What generation needs of a tokenizer; every `Tokenizer` is one. */
 export interface StreamingTokenizer {
@@ -100,7 +100,8 @@ export interface GenerationInit {
   promptIds: ArrayLike<number>
   /**
    * ids of the positions that the session holds; positions that agree with the
-   * prompt are not computed again. Without it the session starts afresh
+   * prompt are not computed again. Default: the `heldIds` of the session; where
+   * it has none either, the session starts afresh
    */
   sessionIds?: ArrayLike<number>
   options?: GenerationOptions

@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import type { Connection } from '@libp2p/interface'
 import type { Engine } from '../../engine/index.ts'
-import { MAXIMUM_OPEN_MILLISECONDS } from '../constants.ts'
+import { MAXIMUM_OPEN_MILLISECONDS, PREFIX_STRIDE } from '../constants.ts'
 import type { Link } from '../link.ts'
 import type { LinkPool } from '../link-pool.ts'
+import { prefixCache } from '../prefix-cache.ts'
 import type { ModelIdentity, PeerLimits } from '../types.ts'
 import { decodeNonce, decodeOpen, encodeOpened, encodeSigned, encodeStatement, ErrorCode, Kind, NONCE_BYTES } from '../wire/index.ts'
 import type { Frame, OpenRecord, Statement } from '../wire/index.ts'
 import { refuse, refuseStranger, reply } from './replies.ts'
 import type { Failure } from './replies.ts'
 import type { SessionStore } from './session-store.ts'
-import { controlledBy } from './stage-session.ts'
+import { controlledBy, cutNames } from './stage-session.ts'
 import type { StageSession } from './stage-session.ts'
 import type { StepRunner } from './step-runner.ts'
 import { verifyConfirmation } from './verify-confirmation.ts'
@@ -47,6 +48,7 @@ export interface Opener {
 
 export function createOpener (init: OpenerParts): Opener {
   const { engine, model, limits, self, store, steps, rowsPerStep } = init
+  const cache = prefixCache(engine)
   const contextLength = Math.min(limits.contextLength, engine.architecture.contextLength)
 
   function open (link: Link, frame: Frame): void {
@@ -58,9 +60,8 @@ export function createOpener (init: OpenerParts): Opener {
     if (problem !== undefined) return refuse(link, frame, { ...here, ...problem })
     let session = present
     if (session === undefined) {
-      const capacity = record.capacity === 0 ? contextLength : record.capacity
       try {
-        session = newSession(link, frame, record, engine.openSession({ capacity }), capacity)
+        session = newSession(link, frame, record)
       } catch (error) {
         return refuse(link, frame, { code: ErrorCode.capacity, message: (error as Error).message, retryable: true, ...here })
       }
@@ -68,6 +69,8 @@ export function createOpener (init: OpenerParts): Opener {
     } else {
       steps.drop(session, Infinity)
       session.subscription?.release()
+      // what it holds was computed from another upstream's results
+      cutNames(session, 0)
       const { stage, stages, upstream, downstream } = record
       Object.assign(session, { epoch: frame.epoch, stage, stages, upstream, downstream, subscription: undefined })
     }
@@ -75,27 +78,37 @@ export function createOpener (init: OpenerParts): Opener {
     session.upstreamLink = record.upstream === link.peer ? link : undefined
     session.downstreamLink = record.downstream === link.peer ? link : undefined
     armTimer(session, frame.deadline)
-    reply(link, frame, { kind: Kind.opened, record: encodeOpened({ nonce: session.nonce, window: limits.window, rowsPerStep, capacity: session.capacity }) })
+    reply(link, frame, { kind: Kind.opened, record: encodeOpened({ nonce: session.nonce, window: limits.window, rowsPerStep, capacity: session.capacity, held: session.expectedLength }) })
   }
 
-  function newSession (link: Link, frame: Frame, record: OpenRecord, engineSession: number, capacity: number): StageSession {
+  /** Throws KeyValueBudgetError, SessionLimitError. */
+  function newSession (link: Link, frame: Frame, record: OpenRecord): StageSession {
     const { stage, stages, upstream, downstream } = record
+    const owner = link.peer
+    const capacity = record.capacity === 0 ? contextLength : record.capacity
+    const wanted = limits.keptSessionsPerClient === 0 ? [] : record.prefix.slice(0, Math.floor(capacity / PREFIX_STRIDE))
+    const { engineSession, held } = store.withRoom(() => {
+      const prefix = cache.find(owner, wanted)
+      return { engineSession: engine.openSession({ capacity: record.capacity === 0 ? undefined : record.capacity, prefix }), held: prefix?.length ?? 0 }
+    })
     return {
       id: frame.session,
       client: link.peer,
       clientLink: link,
-      engineSession,
+      named: { owner, engineSession, names: wanted.slice(0, held / PREFIX_STRIDE) },
       capacity,
+      promised: record.capacity,
       epoch: frame.epoch,
       stage,
       stages,
       upstream,
       downstream,
       pending: new Map(),
-      expectedLength: 0,
+      expectedLength: held,
       lastSequence: 0,
       finishedSequence: 0,
       cancelledBelow: 0,
+      rewrittenAt: 0,
       lastActivity: performance.now(),
       closed: false
     }

@@ -1,16 +1,17 @@
 import type { Connection, Logger, Stream } from '@libp2p/interface'
-import { MAXIMUM_FRAME_BYTES, MAXIMUM_OUTPUT_BYTES, SMALL_FRAME_BYTES } from '../constants.ts'
+import { MAXIMUM_FRAME_BYTES, MAXIMUM_OUTPUT_BYTES, PREFIX_STRIDE, SMALL_FRAME_BYTES } from '../constants.ts'
 import { engineQueue } from '../engine-queue.ts'
 import { createLink } from '../link.ts'
 import type { Link } from '../link.ts'
+import { prefixCache } from '../prefix-cache.ts'
 import type { PeerEvent } from '../types.ts'
-import { encodeProbed, ErrorCode, Kind } from '../wire/index.ts'
+import { decodeName, encodeProbed, ErrorCode, Kind } from '../wire/index.ts'
 import type { Frame } from '../wire/index.ts'
 import { createOpener } from './opener.ts'
 import type { OpenerInit } from './opener.ts'
 import { refuseStranger, reply } from './replies.ts'
 import { createSessionStore } from './session-store.ts'
-import { controlledBy, takesFrom } from './stage-session.ts'
+import { controlledBy, cutNames, takesFrom } from './stage-session.ts'
 import type { StageSession } from './stage-session.ts'
 import { createStepRunner } from './step-runner.ts'
 
@@ -30,6 +31,7 @@ export interface StageServer {
 export function createStageServer (init: StageServerInit): StageServer {
   const { engine, limits, self, log } = init
   const queue = engineQueue(engine)
+  const cache = prefixCache(engine)
   // a frame with hidden state must fit onward too
   const rowsPerStep = Math.max(1, Math.min(limits.rowsPerStep, Math.floor((MAXIMUM_FRAME_BYTES - MAXIMUM_OUTPUT_BYTES - SMALL_FRAME_BYTES) / (4 * engine.architecture.hiddenSize))))
   const store = createSessionStore(init)
@@ -52,8 +54,8 @@ export function createStageServer (init: StageServerInit): StageServer {
     }
     if (controlledBy(session, link)) {
       if (frame.epoch === session.epoch) control(session, link, frame)
-    } else if (frame.kind !== Kind.close) {
-      // a close has no reply, and one that crosses our own error is no news
+    } else if (frame.kind !== Kind.close && frame.kind !== Kind.name) {
+      // these have no reply, and one that crosses our own error is no news
       refuseStranger(link, frame, self)
     }
   }
@@ -66,7 +68,8 @@ export function createStageServer (init: StageServerInit): StageServer {
       case Kind.cancel:
         cancelBelow(session, frame.sequence)
         return reply(link, frame, { kind: Kind.done })
-      case Kind.close: return store.remove(session, 'closed by the client')
+      case Kind.name: return name(session, frame)
+      case Kind.close: return store.remove(session, 'closed by the client', { keep: true })
       case Kind.probe: return reply(link, frame, { kind: Kind.probed, record: encodeProbed({ received: session.lastSequence, finished: session.finishedSequence, queued: session.pending.size }) })
       default: throw new Error(`kind ${frame.kind} is not for a stage`)
     }
@@ -79,13 +82,24 @@ export function createStageServer (init: StageServerInit): StageServer {
   }
 
   function truncate (session: StageSession, link: Link, frame: Frame): void {
+    const { engineSession } = session.named
     cancelBelow(session, frame.sequence)
-    queue.afterRun(session.engineSession, () => {
+    cutNames(session, frame.position)
+    queue.afterRun(engineSession, () => {
       if (session.closed) return
-      if (frame.position < engine.sessionLength(session.engineSession)) engine.truncate(session.engineSession, frame.position)
-      session.expectedLength = engine.sessionLength(session.engineSession)
+      if (frame.position < engine.sessionLength(engineSession)) engine.truncate(engineSession, frame.position)
+      session.expectedLength = engine.sessionLength(engineSession)
       reply(link, frame, { kind: Kind.done })
     })
+  }
+
+  /** Steps and names come on different streams: what was replaced meanwhile, or has not come, is not named. */
+  function name (session: StageSession, frame: Frame): void {
+    const { first, names } = decodeName(frame.record!)
+    const { named } = session
+    const positions = (first + names.length) * PREFIX_STRIDE
+    if (frame.sequence < session.rewrittenAt || first > named.names.length || positions > engine.sessionLength(named.engineSession)) return
+    named.names.splice(first, Infinity, ...names)
   }
 
   /** The rest of a handler that goes on after its frame: its errors are the sender's too. */
@@ -99,6 +113,7 @@ export function createStageServer (init: StageServerInit): StageServer {
       if (session.clientLink === link) store.remove(session, 'the client is gone')
       else if (session.upstreamLink === link) store.fail(session, { code: ErrorCode.peerLost, message: `stage ${session.stage} lost the connection from it`, stage: session.stage - 1, peer: session.upstream })
     }
+    if (![...links].some(({ peer }) => peer === link.peer)) cache.drop(link.peer)
   }
 
   /** Steps that were held back because a stream was full can go on when it is empty. */

@@ -8,6 +8,7 @@ import { answerByteLength, ErrorCode, Kind } from '../wire/index.ts'
 import type { Frame } from '../wire/index.ts'
 import { splitResults } from './answers.ts'
 import type { SessionStore } from './session-store.ts'
+import { cutNames } from './stage-session.ts'
 import type { PendingStep, StageSession } from './stage-session.ts'
 import { stepProblem } from './step-check.ts'
 
@@ -51,9 +52,17 @@ export function createStepRunner (init: StepRunnerInit): StepRunner {
     if (bytes + frame.byteLength > limits.queuedBytesPerClient) return store.tell(session, { code: ErrorCode.busy, message: `more than ${limits.queuedBytesPerClient} bytes of one client wait`, retryable: true }, frame.sequence)
     if (allQueuedBytes + frame.byteLength > limits.queuedBytes) return store.tell(session, { code: ErrorCode.busy, message: `more than ${limits.queuedBytes} bytes wait`, retryable: true }, frame.sequence)
     // a step that was cancelled while it ran may have left more behind than was ever promised
-    if (session.pending.size === 0) session.expectedLength = Math.min(session.expectedLength, engine.sessionLength(session.engineSession))
+    if (session.pending.size === 0) session.expectedLength = Math.min(session.expectedLength, engine.sessionLength(session.named.engineSession))
     const problem = stepProblem(frame, { architecture, takesTokens, rowsPerStep, stages: session.stages, length: session.expectedLength, capacity: session.capacity })
     if (problem !== undefined) return store.tell(session, { code: ErrorCode.invalidStep, message: problem }, frame.sequence)
+    const { engineSession } = session.named
+    try {
+      store.withRoom(() => engine.reserve(engineSession, frame.position, frame.position + frame.rows), session)
+    } catch (error) {
+      return store.tell(session, { code: ErrorCode.capacity, message: (error as Error).message, retryable: true }, frame.sequence)
+    }
+    if (frame.position < session.expectedLength) session.rewrittenAt = frame.sequence
+    cutNames(session, frame.position)
     session.expectedLength = frame.position + frame.rows
     queuedBytes.set(session.client, bytes + frame.byteLength)
     allQueuedBytes += frame.byteLength
@@ -70,7 +79,7 @@ export function createStepRunner (init: StepRunnerInit): StepRunner {
     const resultBytes = hostsHead ? answerByteLength(outputs, architecture.vocabularySize) : 4 * rows * architecture.hiddenSize
     const unreserve = (): void => { reservedBytes.set(output, reservedBytes.get(output)! - resultBytes) }
     return {
-      item: { session: session.engineSession, position, tokens, hidden, outputs: hostsHead ? outputs : undefined },
+      item: { session: session.named.engineSession, position, tokens, hidden, outputs: hostsHead ? outputs : undefined },
       rows,
       client: session.client,
       // a receiver that does not read stops its own sessions, and no others
@@ -89,7 +98,7 @@ export function createStepRunner (init: StepRunnerInit): StepRunner {
         if (!settle(session, frame.sequence)) return
         // what follows was meant for positions that are not there now
         drop(session, Infinity)
-        session.expectedLength = engine.sessionLength(session.engineSession)
+        session.expectedLength = engine.sessionLength(session.named.engineSession)
         const { message = String(error), retryable = false } = error as { message?: string, retryable?: boolean }
         store.tell(session, { code: ErrorCode.engine, message, retryable }, frame.sequence)
       }
@@ -114,14 +123,15 @@ export function createStepRunner (init: StepRunnerInit): StepRunner {
     if (dropped.length === 0) return
     const jobs = new Set(dropped.map(({ job }) => job))
     for (const { sequence } of dropped) settle(session, sequence)
-    queue.cancel(session.engineSession, job => jobs.has(job))
-    session.expectedLength = engine.sessionLength(session.engineSession)
+    queue.cancel(session.named.engineSession, job => jobs.has(job))
+    session.expectedLength = engine.sessionLength(session.named.engineSession)
   }
 
   function passOn (session: StageSession, frame: Frame, result: BatchResult, arrived: number, output: Link): void {
     const { epoch, sequence, position, rows } = frame
     if (!hostsHead && result.hidden?.length !== rows * architecture.hiddenSize) return store.fail(session, { code: ErrorCode.engine, message: 'the engine gave no hidden state', retryable: false }, sequence)
     session.finishedSequence = sequence
+    session.lastActivity = performance.now()
     const common = { session: session.id, epoch, sequence, position, rows, spans: [...frame.spans, result.milliseconds] }
     if (session.subscription !== undefined) {
       const left = frame.deadline === 0 ? 0 : Math.max(1, Math.floor(frame.deadline - (performance.now() - arrived)))

@@ -17,10 +17,11 @@ export const Kind = {
   close: 12,
   probe: 13,
   probed: 14,
-  error: 15
+  error: 15,
+  name: 16
 } as const
 export type KindNumber = typeof Kind[keyof typeof Kind]
-export const HIGHEST_KIND = 15
+export const HIGHEST_KIND = 16
 
 export const Payload = { none: 0, tokens: 1, hidden: 2, results: 3, record: 4 } as const
 export type PayloadNumber = typeof Payload[keyof typeof Payload]
@@ -42,7 +43,8 @@ export const PAYLOADS: Record<KindNumber, readonly PayloadNumber[]> = {
   [Kind.close]: [Payload.none],
   [Kind.probe]: [Payload.none],
   [Kind.probed]: [Payload.record],
-  [Kind.error]: [Payload.record]
+  [Kind.error]: [Payload.record],
+  [Kind.name]: [Payload.record]
 }
 
 export const FLAG_MORE = 1
@@ -65,7 +67,8 @@ export const ErrorCode = {
   notServing: 13,
   stopping: 14,
   capacity: 15,
-  version: 16
+  version: 16,
+  evicted: 17
 } as const
 export type ErrorNumber = typeof ErrorCode[keyof typeof ErrorCode]
-export const HIGHEST_ERROR_CODE = 16
+export const HIGHEST_ERROR_CODE = 17

@@ -1,5 +1,5 @@
 import type { UnitRange } from '../../model/index.ts'
-import { MAXIMUM_MESSAGE_BYTES, MAXIMUM_PEER_ID_LENGTH, MAXIMUM_SIGNATURE_BYTES, MAXIMUM_STAGES, MAXIMUM_STATEMENT_BYTES } from '../constants.ts'
+import { MAXIMUM_MESSAGE_BYTES, MAXIMUM_PEER_ID_LENGTH, MAXIMUM_PREFIX_NAMES, MAXIMUM_SIGNATURE_BYTES, MAXIMUM_STAGES, MAXIMUM_STATEMENT_BYTES, PREFIX_NAME_BYTES } from '../constants.ts'
 import { FrameError } from '../errors.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { HIGHEST_ERROR_CODE } from './kinds.ts'
@@ -16,16 +16,20 @@ export interface OpenRecord {
   /** from 1 */
   stage: number
   stages: number
+  /** 0: as many positions as the stage allows, none of them promised */
   capacity: number
   /** PeerIds */
   upstream: string
   downstream: string
+  /** names of the prefix that is looked for */
+  prefix: string[]
 }
 
 export function encodeOpen (record: OpenRecord): Uint8Array {
-  return new ByteWriter().bytes(modelIdBytes(record.modelId)).u16(record.range.from).u16(record.range.to)
+  const writer = new ByteWriter().bytes(modelIdBytes(record.modelId)).u16(record.range.from).u16(record.range.to)
     .u16(record.stage).u16(record.stages).u32(record.capacity)
-    .text(record.upstream, MAXIMUM_PEER_ID_LENGTH, 'upstream').text(record.downstream, MAXIMUM_PEER_ID_LENGTH, 'downstream').finish()
+    .text(record.upstream, MAXIMUM_PEER_ID_LENGTH, 'upstream').text(record.downstream, MAXIMUM_PEER_ID_LENGTH, 'downstream')
+  return writeNames(writer, record.prefix).finish()
 }
 
 export function decodeOpen (bytes: Uint8Array): OpenRecord {
@@ -37,7 +41,8 @@ export function decodeOpen (bytes: Uint8Array): OpenRecord {
     stages: reader.u16('stages'),
     capacity: reader.u32('capacity'),
     upstream: reader.text(MAXIMUM_PEER_ID_LENGTH, 'upstream'),
-    downstream: reader.text(MAXIMUM_PEER_ID_LENGTH, 'downstream')
+    downstream: reader.text(MAXIMUM_PEER_ID_LENGTH, 'downstream'),
+    prefix: readNames(reader)
   }
   reader.end('open')
   if (record.stages > MAXIMUM_STAGES || record.stage < 1 || record.stage > record.stages) throw new FrameError('stage', `is ${record.stage} of ${record.stages}`)
@@ -49,15 +54,17 @@ export interface OpenedRecord {
   window: number
   rowsPerStep: number
   capacity: number
+  /** positions that the session begins with */
+  held: number
 }
 
 export function encodeOpened (record: OpenedRecord): Uint8Array {
-  return new ByteWriter().bytes(record.nonce).u32(record.window).u32(record.rowsPerStep).u32(record.capacity).finish()
+  return new ByteWriter().bytes(record.nonce).u32(record.window).u32(record.rowsPerStep).u32(record.capacity).u32(record.held).finish()
 }
 
 export function decodeOpened (bytes: Uint8Array): OpenedRecord {
   const reader = new ByteReader(bytes)
-  const record = { nonce: reader.bytes(NONCE_BYTES, 'nonce').slice(), window: reader.u32('window'), rowsPerStep: reader.u32('rowsPerStep'), capacity: reader.u32('capacity') }
+  const record = { nonce: reader.bytes(NONCE_BYTES, 'nonce').slice(), window: reader.u32('window'), rowsPerStep: reader.u32('rowsPerStep'), capacity: reader.u32('capacity'), held: reader.u32('held') }
   reader.end('opened')
   if (record.window < 1 || record.rowsPerStep < 1 || record.capacity < 1) throw new FrameError('opened', 'grants nothing')
   return record
@@ -138,6 +145,38 @@ export function decodeError (bytes: Uint8Array): ErrorRecord {
   if (code < 1 || code > HIGHEST_ERROR_CODE) throw new FrameError('error code', `${code} is unknown`)
   if (flags > (RETRYABLE | SESSION_LOST)) throw new FrameError('error flags', `are ${flags}`)
   return record
+}
+
+/** Names of strides of a session, from the `first`-th on. */
+export interface NameRecord {
+  first: number
+  /** 32 hex digits each */
+  names: string[]
+}
+
+export function encodeName (record: NameRecord): Uint8Array {
+  return writeNames(new ByteWriter().u16(record.first), record.names).finish()
+}
+
+export function decodeName (bytes: Uint8Array): NameRecord {
+  const reader = new ByteReader(bytes)
+  const record = { first: reader.u16('first'), names: readNames(reader) }
+  reader.end('name')
+  if (record.first + record.names.length > MAXIMUM_PREFIX_NAMES) throw new FrameError('names', `go up to ${record.first + record.names.length}, ${MAXIMUM_PREFIX_NAMES} are allowed`)
+  return record
+}
+
+function writeNames (writer: ByteWriter, names: readonly string[]): ByteWriter {
+  writer.u16(names.length)
+  for (const name of names) writer.bytes(Buffer.from(name, 'hex'))
+  return writer
+}
+
+function readNames (reader: ByteReader): string[] {
+  const count = reader.u16('names')
+  if (count > MAXIMUM_PREFIX_NAMES) throw new FrameError('names', `are ${count}, ${MAXIMUM_PREFIX_NAMES} are allowed`)
+  const bytes = reader.bytes(count * PREFIX_NAME_BYTES, 'names')
+  return Array.from({ length: count }, (_value, index) => hex(bytes.subarray(index * PREFIX_NAME_BYTES, (index + 1) * PREFIX_NAME_BYTES)))
 }
 
 export function readRange (reader: ByteReader): UnitRange {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { readFileSync } from 'node:fs'
-import { decodeFrame, encodeFrame, ErrorCode, Kind, encodeError, encodeOpen, encodeOpened, encodeProbed, encodeStatement, decodeError, decodeOpen, decodeOpened, decodeProbed, decodeSigned, decodeStatement, encodeSigned, decodeInfo, encodeInfo, createFramer, decodeNonce } from '../../../src/peer/wire/index.ts'
+import { decodeFrame, encodeFrame, ErrorCode, Kind, encodeError, encodeOpen, encodeOpened, encodeProbed, encodeName, decodeName, encodeStatement, decodeError, decodeOpen, decodeOpened, decodeProbed, decodeSigned, decodeStatement, encodeSigned, decodeInfo, encodeInfo, createFramer, decodeNonce } from '../../../src/peer/wire/index.ts'
 import type { Frame, FrameInit } from '../../../src/peer/wire/index.ts'
 import { FrameError } from '../../../src/peer/errors.ts'
 
@@ -29,8 +29,9 @@ const examples: Record<string, FrameInit> = {
   },
   'answer, acknowledgement': { kind: Kind.answer, session, epoch: 1, sequence: 10, position: 64, rows: 64 },
   truncate: { kind: Kind.truncate, session, epoch: 1, sequence: 11, position: 12 },
-  open: { kind: Kind.open, session, epoch: 1, sequence: 1, deadline: 15000, record: encodeOpen({ modelId: 'ab'.repeat(32), range: { from: 2, to: 4 }, stage: 2, stages: 3, capacity: 2048, upstream: '12D3KooWupstream', downstream: '12D3KooWdownstream' }) },
-  error: { kind: Kind.error, session, epoch: 1, sequence: 7, record: encodeError({ code: ErrorCode.peerLost, retryable: true, sessionLost: true, stage: 3, peer: '12D3KooWlost', message: 'stage 2 lost the connection to it' }) }
+  open: { kind: Kind.open, session, epoch: 1, sequence: 1, deadline: 15000, record: encodeOpen({ modelId: 'ab'.repeat(32), range: { from: 2, to: 4 }, stage: 2, stages: 3, capacity: 2048, upstream: '12D3KooWupstream', downstream: '12D3KooWdownstream', prefix: ['0f'.repeat(16), 'f0'.repeat(16)] }) },
+  error: { kind: Kind.error, session, epoch: 1, sequence: 7, record: encodeError({ code: ErrorCode.peerLost, retryable: true, sessionLost: true, stage: 3, peer: '12D3KooWlost', message: 'stage 2 lost the connection to it' }) },
+  name: { kind: Kind.name, session, epoch: 1, sequence: 12, record: encodeName({ first: 2, names: ['1e'.repeat(16)] }) }
 }
 
 function plain (frame: Frame | FrameInit): unknown {
@@ -102,7 +103,7 @@ describe('peer/wire: frames', () => {
     }
     expect(() => decodeFrame(changed(4, 2))).to.throw(FrameError, 'version is 2')
     expect(() => decodeFrame(changed(5, 0))).to.throw(FrameError, 'kind 0')
-    expect(() => decodeFrame(changed(5, 16))).to.throw(FrameError, 'kind 16')
+    expect(() => decodeFrame(changed(5, 17))).to.throw(FrameError, 'kind 17')
     expect(() => decodeFrame(changed(6, 72))).to.throw(FrameError, 'header length')
     expect(() => decodeFrame(changed(0, 8))).to.throw(FrameError, 'length')
     expect(() => decodeFrame(changed(36, 4))).to.throw(FrameError, 'token ids')
@@ -198,10 +199,11 @@ describe('peer/wire: records', () => {
   const statement = { session, epoch: 3, nonce: Uint8Array.from({ length: 16 }, (_value, index) => index), client: 'C', upstream: 'U', downstream: 'D', modelId: 'cd'.repeat(32), range: { from: 1, to: 5 }, addresses: ['/ip4/1.2.3.4/tcp/4001'] }
   const records: Record<string, { bytes: Uint8Array, decode: (bytes: Uint8Array) => unknown, value: unknown }> = {
     'record: statement': { bytes: encodeStatement(statement), decode: decodeStatement, value: statement },
-    'record: opened': { bytes: encodeOpened({ nonce: statement.nonce, window: 8, rowsPerStep: 256, capacity: 2048 }), decode: decodeOpened, value: { nonce: statement.nonce, window: 8, rowsPerStep: 256, capacity: 2048 } },
+    'record: opened': { bytes: encodeOpened({ nonce: statement.nonce, window: 8, rowsPerStep: 256, capacity: 2048, held: 64 }), decode: decodeOpened, value: { nonce: statement.nonce, window: 8, rowsPerStep: 256, capacity: 2048, held: 64 } },
     'record: probed': { bytes: encodeProbed({ received: 9, finished: 8, queued: 1 }), decode: decodeProbed, value: { received: 9, finished: 8, queued: 1 } },
     'record: signed': { bytes: encodeSigned({ statement: Uint8Array.of(1, 2), signature: Uint8Array.of(3) }), decode: decodeSigned, value: { statement: Uint8Array.of(1, 2), signature: Uint8Array.of(3) } },
-    'record: open': { bytes: examples.open.record!, decode: decodeOpen, value: { modelId: 'ab'.repeat(32), range: { from: 2, to: 4 }, stage: 2, stages: 3, capacity: 2048, upstream: '12D3KooWupstream', downstream: '12D3KooWdownstream' } },
+    'record: open': { bytes: examples.open.record!, decode: decodeOpen, value: { modelId: 'ab'.repeat(32), range: { from: 2, to: 4 }, stage: 2, stages: 3, capacity: 2048, upstream: '12D3KooWupstream', downstream: '12D3KooWdownstream', prefix: ['0f'.repeat(16), 'f0'.repeat(16)] } },
+    'record: name': { bytes: examples.name.record!, decode: decodeName, value: { first: 2, names: ['1e'.repeat(16)] } },
     'record: error': { bytes: examples.error.record!, decode: decodeError, value: { code: ErrorCode.peerLost, retryable: true, sessionLost: true, stage: 3, peer: '12D3KooWlost', message: 'stage 2 lost the connection to it' } },
     'record: nonce': { bytes: statement.nonce, decode: decodeNonce, value: statement.nonce },
     'record: info': {
@@ -210,6 +212,13 @@ describe('peer/wire: records', () => {
       value: { software: 's/1', addresses: ['/ip4/1.2.3.4/tcp/4001'], hosted: { modelId: 'ef'.repeat(32), manifest: Uint8Array.of(1, 2, 3), range: { from: 0, to: 2 }, rowsPerStep: 64, window: 8, contextLength: 2048, sessionsPerClient: 4 } }
     }
   }
+
+  it('refuses more names than a session can have', () => {
+    const names = Array<string>(4097).fill('00'.repeat(16))
+    expect(() => decodeName(encodeName({ first: 0, names }))).to.throw(FrameError, '4096 are allowed')
+    expect(() => decodeName(encodeName({ first: 4096, names: names.slice(0, 1) }))).to.throw(FrameError, 'go up to 4097')
+    expect(decodeName(encodeName({ first: 0, names: names.slice(1) })).names).to.have.length(4096)
+  })
 
   it('refuses one byte too many or too few', () => {
     for (const [name, { bytes, decode }] of Object.entries(records)) {
