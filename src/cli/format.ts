@@ -31,6 +31,11 @@ export function rate (value: number): string {
   return value >= 99.95 ? String(Math.round(value)) : value.toFixed(1)
 }
 
+/** Three figures; nothing for what was not measured. */
+export function percent (share: number | null): string {
+  return share === null ? '' : `${(share * 100).toPrecision(3)} %`
+}
+
 export function plural (count: number, noun: string): string {
   return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`
 }

@@ -2,6 +2,9 @@ import { expect } from 'chai'
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { availableVariants } from '../../../src/engine/index.ts'
+import { openModel, packModel } from '../../../src/model/index.ts'
+import type { PackageDescription } from '../../../src/model/index.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { examples, expectAsDocumented } from './documented.ts'
 import { lastLine, run } from './fake-terminal.ts'
 import type { BenchJson, LogitsJson, PerplexityJson, PromptJson } from '../../../src/cli/json.ts'
@@ -18,10 +21,11 @@ async function json<Value> (...argv: string[]): Promise<Value> {
 }
 
 describe('cli/json, the contract of --json', () => {
+  const folder = temporaryFolder()
   const prompt = ['prompt', 'The state of the', '--model', model, '--local', 'all', '--max-tokens', '5']
 
   it('is documented for every command', () => {
-    expect([...examples.keys()]).to.have.members(['error', 'prompt', 'peer', 'swarm', 'perplexity', 'logits', 'bench', 'pull', 'models', 'inspect'])
+    expect([...examples.keys()]).to.have.members(['error', 'prompt', 'peer', 'swarm', 'perplexity', 'logits', 'bench', 'pull', 'models', 'inspect', 'inspectPackage'])
   })
 
   it('of failures', async () => {
@@ -91,6 +95,14 @@ describe('cli/json, the contract of --json', () => {
     expect(value.decode.tokensPerSecond).to.be.within(value.decode.least, value.decode.most)
     expect(availableVariants()).to.include.members([value.kernels!.vector, value.kernels!.tile])
     expect(value.decode.p50).to.be.at.most(value.decode.p99)
+  })
+
+  it('of inspect, of a package', async () => {
+    await packModel(await openModel(model), folder.path('package'))
+    const value = await json<PackageDescription>('inspect', folder.path('package'))
+    expectAsDocumented(value, 'inspectPackage')
+    expect(value).to.include({ name: 'sotu-4m', parameters: 4033728, bitsPerWeight: 16 })
+    expect(value.units).to.have.length(10)
   })
 
   it('of inspect, models and pull', async () => {
