@@ -9,6 +9,9 @@ export const OVERSAMPLING = 10
 /** `q` of Halko et al.: flat spectra of weights need two to come within 2 % of the optimum; one leaves 3 % at rank 64. */
 export const POWER_ITERATIONS = 2
 
+/** What couples a row to the rest of a matrix whose largest element is 1 is left out below this: far below rounding errors, and its square is still a normal number. */
+export const NEGLIGIBLE_COUPLING = 1e-30
+
 /** Steps of implicit QL for one eigenvalue; two are usual, and 30 have been the limit since Bowdler et al. (1968). */
 export const MAX_QL_STEPS = 60
 

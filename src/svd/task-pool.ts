@@ -31,7 +31,7 @@ export interface TaskPool<Task, Result> {
    * WorkerCrashedError or with PoolStoppedError.
    */
   run (task: Task, options?: RunOptions): Promise<Result>
-  /** Ends all workers; tasks that wait or run are rejected. */
+  /** Ends all workers; tasks that wait or run are rejected. Resolves when no thread is left, aborted ones included. */
   stop (): Promise<void>
 }
 
@@ -62,6 +62,7 @@ class WorkerPool<Task, Result> implements TaskPool<Task, Result> {
   readonly #idleMilliseconds: number
   readonly #members = new Set<Member<Task, Result>>()
   readonly #queue: Array<Job<Task, Result>> = []
+  readonly #ending = new Set<Promise<unknown>>()
   #stopped = false
 
   constructor (url: URL, { threads = availableParallelism(), workerData, idleMilliseconds = IDLE_MILLISECONDS }: TaskPoolInit) {
@@ -104,10 +105,11 @@ class WorkerPool<Task, Result> implements TaskPool<Task, Result> {
     this.#stopped = true
     const error = new PoolStoppedError()
     for (const job of this.#queue.splice(0)) job.reject(error)
-    await Promise.all([...this.#members].map(async member => {
+    for (const member of [...this.#members]) {
       member.job?.reject(error)
-      await this.#end(member)
-    }))
+      this.#end(member)
+    }
+    await Promise.all(this.#ending)
   }
 
   #dispatch (): void {
@@ -180,9 +182,10 @@ class WorkerPool<Task, Result> implements TaskPool<Task, Result> {
     this.#dispatch()
   }
 
-  async #end (member: Member<Task, Result>): Promise<void> {
+  #end (member: Member<Task, Result>): void {
     clearTimeout(member.idle)
     this.#members.delete(member)
-    await member.worker.terminate()
+    const ended = member.worker.terminate().finally(() => this.#ending.delete(ended))
+    this.#ending.add(ended)
   }
 }

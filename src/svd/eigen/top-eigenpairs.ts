@@ -25,12 +25,17 @@ export interface Eigenpairs {
 export function topEigenpairs (matrix: Matrix, count: number, onProgress?: OnProgress): Eigenpairs {
   checkMatrix('matrix', matrix)
   checkRank(matrix, count)
+  let largest = 0
   for (const value of matrix.data) {
     if (!Number.isFinite(value)) throw new DecompositionError('the matrix is not finite')
+    largest = Math.max(largest, Math.abs(value))
   }
-  const reduced = tridiagonalise(matrix, onProgress)
-  const values = tridiagonalValues(reduced.diagonal, reduced.offDiagonal).subarray(0, count)
+  // elements of at most 1, so that squares neither overflow nor vanish
+  const scaled = { ...matrix, data: matrix.data.slice() }
+  if (largest > 0) for (let i = 0; i < scaled.data.length; i++) scaled.data[i] /= largest
+  const reduced = tridiagonalise(scaled, onProgress)
+  const values = tridiagonalValues(reduced.diagonal, reduced.offDiagonal).slice(0, count)
   const vectors = tridiagonalVectors(reduced.diagonal, reduced.offDiagonal, values)
   applyReflections(reduced, vectors)
-  return { values, vectors }
+  return { values: values.map(value => value * largest), vectors }
 }

@@ -1,3 +1,4 @@
+import { NEGLIGIBLE_COUPLING } from '../constants.ts'
 import type { Matrix, OnProgress } from '../types.ts'
 import { addScaled, dot, length } from '../vectors.ts'
 
@@ -18,10 +19,12 @@ export interface Tridiagonal {
  * 8.3.1), from the last row upwards, on the lower triangle only. The rank-two
  * update of a step and the matrix-vector product of the next one go over the
  * matrix in one pass, since reading it is what takes the time.
+ *
+ * @param matrix symmetric, of elements of at most 1; overwritten
  */
 export function tridiagonalise (matrix: Matrix, onProgress?: OnProgress): Tridiagonal {
   const size = matrix.rows
-  const a = matrix.data.slice()
+  const a = matrix.data
   const diagonal = new Float64Array(size)
   const offDiagonal = new Float64Array(size)
   const factors = new Float64Array(size)
@@ -38,7 +41,7 @@ export function tridiagonalise (matrix: Matrix, onProgress?: OnProgress): Tridia
     const norm = length(a, row, i)
     const rest = length(a, row, i - 1)
     u.set(a.subarray(row, row + i))
-    if (rest === 0) {
+    if (rest <= NEGLIGIBLE_COUPLING) {
       offDiagonal[i] = a[row + i - 1]
       u.fill(0, 0, i)
     } else {
