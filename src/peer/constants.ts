@@ -177,6 +177,9 @@ export const DEFAULT_LIMITS: PeerLimits = {
   queuedBytesPerClient: 64 << 20,
   queuedBytes: 256 << 20,
   framesPerSecond: 20_000,
+  // half of a gigabit line in all, half of that for one: sessions need the rest, and the processor
+  sharedBytesPerSecond: 64 << 20,
+  sharedBytesPerSecondAndPeer: 32 << 20,
   sessionIdleMilliseconds: 15 * 60_000,
   // who generates text sends a step every few seconds at the slowest; who reads it for a minute can wait for a prefill
   evictIdleMilliseconds: 60_000,

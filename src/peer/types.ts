@@ -1,5 +1,5 @@
 import type { ComponentLogger } from '@libp2p/interface'
-import type { Architecture, Manifest, UnitRange } from '../model/index.ts'
+import type { Architecture, BlockStore, Manifest, UnitRange } from '../model/index.ts'
 import type { Engine, RowOutput, RowResult } from '../engine/index.ts'
 
 /** What names a model on the wire; an opened `Model` is one. */
@@ -35,6 +35,10 @@ export interface PeerLimits {
   keptSessionsPerClient: number
   /** new connections to other peers that one client may cause in a minute */
   dialsPerClientAndMinute: number
+  /** bytes a second of shared packages, over all peers */
+  sharedBytesPerSecond: number
+  /** bytes a second of shared packages for one peer */
+  sharedBytesPerSecondAndPeer: number
 }
 
 /** What a peer says about itself over the info protocol. */
@@ -58,6 +62,8 @@ export interface PeerNodeInit {
   engine?: Engine
   /** needed with `engine` */
   model?: ModelIdentity
+  /** packages that other peers may fetch from this one; works without an engine too */
+  share?: BlockStore
   /** multiaddrs to listen on, e.g. `/ip4/127.0.0.1/tcp/0`; default none */
   listen?: string[]
   /** multiaddrs to announce instead of those listened on (port forwarding) */
