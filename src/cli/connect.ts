@@ -22,6 +22,8 @@ export interface Connection {
   session: RouteSession
   /** milliseconds from the first dial to the open session */
   connectMilliseconds: number
+  /** opens another session along the same peers and units, for a conversation that has lost its own */
+  reopen: (promptIds: ArrayLike<number>) => Promise<RouteSession>
   close: () => Promise<void>
 }
 
@@ -42,26 +44,16 @@ export async function connect ({ context, options, model, capacity, progress }: 
   const addresses = options.join ?? []
   try {
     signal.throwIfAborted()
-    if (addresses.length === 0) {
-      const session = createLocalRoute(engines, { capacity })
-      return { session, connectMilliseconds: 0, close: async () => { await session.close(); await stopEngines() } }
-    }
-    const started = performance.now()
+    if (addresses.length === 0) return await hold(promptIds => createLocalRoute(engines, { capacity, promptIds }), stopEngines)
     const node = createPeerNode({})
     await node.start({ signal })
     try {
-      const session = await connectRoute({
-        node, addresses, model, local: engines, capacity, deadlines: deadlines(options.deadline)
-      }, { signal })
-      return {
-        session,
-        connectMilliseconds: performance.now() - started,
-        close: async () => {
-          await session.close()
-          await node.stop()
-          await stopEngines()
-        }
-      }
+      return await hold(async promptIds => await connectRoute({
+        node, addresses, model, local: engines, capacity, promptIds, deadlines: deadlines(options.deadline)
+      }, { signal }), async () => {
+        await node.stop()
+        await stopEngines()
+      })
     } catch (error) {
       await node.stop()
       throw error
@@ -69,6 +61,24 @@ export async function connect ({ context, options, model, capacity, progress }: 
   } catch (error) {
     await stopEngines()
     throw error
+  }
+}
+
+async function hold (open: (promptIds?: ArrayLike<number>) => RouteSession | Promise<RouteSession>, stop: () => Promise<void>): Promise<Connection> {
+  const started = performance.now()
+  let session = await open()
+  return {
+    session,
+    connectMilliseconds: performance.now() - started,
+    reopen: async promptIds => {
+      await session.close()
+      session = await open(promptIds)
+      return session
+    },
+    close: async () => {
+      await session.close()
+      await stop()
+    }
   }
 }
 

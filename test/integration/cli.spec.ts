@@ -1,6 +1,9 @@
 import { expect } from 'chai'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { createEngine } from '../../src/engine/index.ts'
+import { openModel } from '../../src/model/index.ts'
+import { connectRoute, createPeerNode } from '../../src/peer/index.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { expectAsDocumented } from '../unit/cli/documented.ts'
 import { killAll, promptJson, run, runJson, start, startPeer, startSwarm, stop } from './cli-process.ts'
@@ -191,12 +194,46 @@ describe('command line, as processes', function () {
       expect(stderr).to.match(/^efedllm: this model has no chat template/m)
     })
 
-    it('keeps the history at the peers: a turn computes only its own tokens', async () => {
+    /** The model, with a chat template. */
+    function chattyModel (): string {
       const chatty = folder.path('chatty')
       cpSync(model, chatty, { recursive: true })
       const settings = JSON.parse(readFileSync(`${chatty}/tokenizer_config.json`, 'utf8'))
       settings.chat_template = '{% for message in messages %}{{ message.role }}:{{ message.content }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}'
       writeFileSync(`${chatty}/tokenizer_config.json`, JSON.stringify(settings))
+      return chatty
+    }
+
+    it('goes on when its peer has given the memory of the idle conversation to others', async () => {
+      const chatty = chattyModel()
+      const questions = ['What is the state of the Union?\n', 'And of the Treasury?\n/exit\n']
+      const undisturbed = await run(['chat', '--model', chatty, '--local', 'all', '--max-tokens', '8'], { input: questions.join('') })
+      const opened = await openModel(chatty)
+      const { architecture } = opened
+      const engine = await createEngine({ architecture, range: { from: 0, to: architecture.layerCount + 2 }, unit: index => opened.unit(index), threads: 1, keyValuePositions: 256 })
+      const peer = createPeerNode({ engine, model: opened, listen: ['/ip4/127.0.0.1/tcp/0'], limits: { evictIdleMilliseconds: 0 } })
+      const client = createPeerNode({})
+      try {
+        await Promise.all([peer.start(), client.start()])
+        const chat = start(['chat', '--model', chatty, '--join', peer.addresses[0], '--max-tokens', '8'])
+        chat.child.stdin.write(questions[0])
+        await chat.until('stderr', /prompt \d+ tokens/)
+        const other = await connectRoute({ node: client, addresses: peer.addresses, model: opened })
+        await other.step({ tokens: Uint32Array.of(1, 2, 3) })
+        await other.close()
+        chat.child.stdin.end(questions[1])
+        const { code, stdout, stderr } = await chat.ended
+        expect(stderr).to.contain('the peers needed the memory of this conversation')
+        expect(code).to.equal(0)
+        expect(stdout).to.equal(undisturbed.stdout)
+      } finally {
+        await Promise.all([peer.stop(), client.stop()])
+        await engine.stop()
+      }
+    })
+
+    it('keeps the history at the peers: a turn computes only its own tokens', async () => {
+      const chatty = chattyModel()
       const peer = await startPeer('--model', chatty)
       const { code, stdout, stderr } = await run(['chat', '--model', chatty, '--join', peer.address, '--max-tokens', '8'], {
         input: 'What is the state of the Union?\n\nAnd of the Treasury?\n/reset\nWhat is the state of the Union?\n/exit\n'

@@ -12,7 +12,8 @@ import { note, style, write } from '../terminal.ts'
 import type { Command } from 'commander'
 import type { PastTurn } from '../chat-history.ts'
 import type { ChatMessage, Model } from '../../model/index.ts'
-import type { RouteSession } from '../../peer/index.ts'
+import type { GenerationResult } from '../../peer/index.ts'
+import type { Connection } from '../connect.ts'
 import type { Context, OutputOptions } from '../context.ts'
 import type { RouteOptions, SamplingFlags } from '../options.ts'
 
@@ -42,19 +43,19 @@ Example:
         for (const line of routeLines(connection.session.route, model.architecture.layerCount)) {
           note(context.terminal, style(context.terminal, 'cyan', line))
         }
-        await converse(context, flags, model, connection.session)
+        await converse(context, flags, model, connection)
       } finally {
         await connection.close()
       }
     })
 }
 
-async function converse (context: Context, flags: ChatFlags, model: Model, session: RouteSession): Promise<void> {
+async function converse (context: Context, flags: ChatFlags, model: Model, connection: Connection): Promise<void> {
   const { terminal, signal } = context
   const { generate } = await import('../../peer/index.ts')
   const opening: ChatMessage[] = flags.system === undefined ? [] : [{ role: 'system', content: flags.system }]
+  let { session } = connection
   let messages = [...opening]
-  let sessionIds: number[] = []
   let past: PastTurn | undefined
   let answering: AbortController | undefined
 
@@ -63,12 +64,23 @@ async function converse (context: Context, flags: ChatFlags, model: Model, sessi
     const rendered = model.renderChat(turn, { addGenerationPrompt: true })
     const promptIds = conversationIds(model.tokenizer, rendered, past)
     const options = generationOptions(flags, model.generation.stopTokenIds)
-    const events = generate({ session, tokenizer: model.tokenizer, promptIds, sessionIds, options, signal: AbortSignal.any([signal, stop]) })
-    const result = await consume(events, async event => {
-      if (event.type === 'text') await write(terminal.stdout, event.text)
-    })
+    const run = async (): Promise<GenerationResult> => {
+      const events = generate({ session, tokenizer: model.tokenizer, promptIds, options, signal: AbortSignal.any([signal, stop]) })
+      return await consume(events, async event => {
+        if (event.type === 'text') await write(terminal.stdout, event.text)
+      })
+    }
+    let result
+    try {
+      result = await run()
+    } catch (error) {
+      // only a session that was idle is taken away, so nothing is written of this answer yet
+      if (describeError(error).code !== 'ERR_SESSION_EVICTED') throw error
+      note(terminal, style(terminal, 'dim', 'the peers needed the memory of this conversation; it is computed anew'))
+      session = await connection.reopen(promptIds)
+      result = await run()
+    }
     messages = [...turn, { role: 'assistant', content: result.text }]
-    sessionIds = result.sessionIds
     past = pastTurn(model.tokenizer, rendered, promptIds, result)
     await write(terminal.stdout, '\n')
     note(terminal, style(terminal, 'dim', timingsLine(result)))
