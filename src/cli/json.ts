@@ -2,6 +2,7 @@ import { describeUnits } from './units.ts'
 import type { GenerationResult, StageDescription, TokenLogProbability } from '../peer/index.ts'
 import type { KernelReport } from '../engine/index.ts'
 import type { UnitRange } from '../model/index.ts'
+import type { Objective } from '../partition/index.ts'
 import type { Machine } from './machine.ts'
 
 // The values that --json prints. A contract: see docs/json.md and test/unit/cli/json.spec.ts.
@@ -99,10 +100,41 @@ export interface BenchJson {
     p90: number
     p99: number
   }
+  /** bytes of weights that a token reads: times tokens per second, the speed of a machine that `plan` wants */
+  weightBytes: number
   loadMilliseconds: number
   kernels: KernelReport | null
   residentBytes: number
   machine: Machine
+}
+
+export interface PlanJson {
+  model: ModelJson
+  objective: Objective
+  /** positions of a session, and sessions, that every stage has KV cache for */
+  context: number
+  sessions: number
+  exact: boolean
+  stages: Array<{
+    stage: number
+    machine: string
+    range: UnitRange
+    units: string
+    weightBytes: number
+    keyValueBytes: number
+    storedBytes: number
+    memoryBytes: number
+    machineMemoryBytes: number
+    memoryShare: number
+    milliseconds: number
+    hopMilliseconds: number
+    slowest: boolean
+  }>
+  unused: string[]
+  slowestMilliseconds: number
+  latencyMilliseconds: number
+  lowerBoundMilliseconds: number
+  tokensPerSecond: { one: number, many: number }
 }
 
 export function stageJson (route: StageDescription[], layerCount: number): StageJson[] {

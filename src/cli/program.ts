@@ -7,6 +7,7 @@ import { defineLogits } from './commands/logits.ts'
 import { defineModels } from './commands/models.ts'
 import { definePeer } from './commands/peer.ts'
 import { definePerplexity } from './commands/perplexity.ts'
+import { definePlan } from './commands/plan.ts'
 import { definePrompt } from './commands/prompt.ts'
 import { definePull } from './commands/pull.ts'
 import { defineSwarm } from './commands/swarm.ts'
@@ -45,5 +46,6 @@ Examples:
   definePerplexity(program, context)
   defineLogits(program, context)
   defineBench(program, context)
+  definePlan(program, context)
   return program
 }

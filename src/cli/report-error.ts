@@ -26,13 +26,17 @@ const hints: Record<string, string> = {
   ERR_INCOMPATIBLE_VERSION: 'run the same version on both sides',
   ERR_STAGE_LOST: 'the peer has ended, or the network to it; try again with the peers that are left, or start it again',
   ERR_STAGE_STALLED: 'the peer is overloaded or frozen; --deadline waits longer',
+  ERR_BLOCKS_UNAVAILABLE: 'what has come is kept: try again, or with more peers in --from',
+  ERR_UNIT_MISSING: 'efedllm peer --from fetches the layers that it is to host',
   ERR_DEADLINE: '--deadline waits longer',
+  ERR_NO_PLAN: 'add a machine or memory; --context and --sessions make the KV cache smaller',
+  ERR_ZERO_CAPACITY: 'add a machine or memory; --context and --sessions make the KV cache smaller',
   EACCES: 'check the permissions',
   ENOSPC: 'make room on the disk'
 }
 
 /** Failures that lie in what was typed. */
-const usageCodes = new Set(['ERR_USAGE', 'ERR_INVALID_OPTION', 'ERR_INVALID_ADDRESS', 'ERR_MODEL_REFERENCE', 'ERR_UNKNOWN_MODEL'])
+const usageCodes = new Set(['ERR_USAGE', 'ERR_INVALID_OPTION', 'ERR_INVALID_ADDRESS', 'ERR_MODEL_REFERENCE', 'ERR_UNKNOWN_MODEL', 'ERR_INVALID_MACHINE'])
 
 /** Decides how an error is shown; never throws, whatever was thrown. */
 export function describeError (error: unknown): Described {

@@ -40,12 +40,14 @@ Example:
       const engine = await startEngine({ model, threads: flags.threads, positions: prefill + decode, env: terminal.env, progress, signal })
       try {
         const loadMilliseconds = performance.now() - started
+        const { modelCosts, totalWork } = await import('../../partition/index.ts')
         const result = await benchmark(engine, { prefill, decode, chunk, runs, signal, onProgress: (done, total) => progress.update('running', done, total) })
         progress.stop()
         const value: BenchJson = {
           model: { name: model.name, modelId: model.modelId },
           threads: flags.threads ?? null,
           ...result,
+          weightBytes: totalWork(modelCosts(model)),
           loadMilliseconds,
           kernels: engine.kernels ?? null,
           residentBytes: process.memoryUsage.rss(),

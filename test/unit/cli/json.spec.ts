@@ -7,7 +7,7 @@ import type { PackageDescription } from '../../../src/model/index.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { examples, expectAsDocumented } from './documented.ts'
 import { lastLine, run } from './fake-terminal.ts'
-import type { BenchJson, LogitsJson, PerplexityJson, PromptJson } from '../../../src/cli/json.ts'
+import type { BenchJson, LogitsJson, PerplexityJson, PlanJson, PromptJson } from '../../../src/cli/json.ts'
 
 const file = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
 const model = file('models/sotu-4m')
@@ -25,7 +25,7 @@ describe('cli/json, the contract of --json', () => {
   const prompt = ['prompt', 'The state of the', '--model', model, '--local', 'all', '--max-tokens', '5']
 
   it('is documented for every command', () => {
-    expect([...examples.keys()]).to.have.members(['error', 'prompt', 'peer', 'swarm', 'perplexity', 'logits', 'bench', 'pull', 'models', 'inspect', 'inspectPackage'])
+    expect([...examples.keys()]).to.have.members(['error', 'prompt', 'peer', 'swarm', 'perplexity', 'logits', 'bench', 'plan', 'pull', 'models', 'inspect', 'inspectPackage'])
   })
 
   it('of failures', async () => {
@@ -103,6 +103,22 @@ describe('cli/json, the contract of --json', () => {
     expectAsDocumented(value, 'inspectPackage')
     expect(value).to.include({ name: 'sotu-4m', parameters: 4033728, bitsPerWeight: 16 })
     expect(value.units).to.have.length(10)
+  })
+
+  it('of plan', async () => {
+    const value = await json<PlanJson>('plan', model, '--context', '512', '--sessions', '1', '--machine', 'name=attic,memory=205MB,speed=100', '--machine', 'name=desk,memory=206MB,speed=50')
+    // nothing is left out here
+    expectAsDocumented({ ...value, unused: ['x'] }, 'plan')
+    expect(value.stages.map(({ machine, units }) => [machine, units])).to.deep.equal([['desk', 'embed, layers 0:3'], ['attic', 'layers 3:8, head']])
+    expect(value.stages.map(({ slowest }) => slowest)).to.deep.equal([false, true])
+    for (const { weightBytes, keyValueBytes, memoryBytes, machineMemoryBytes, memoryShare } of value.stages) {
+      expect(memoryBytes).to.equal(weightBytes + keyValueBytes + 200e6)
+      expect(memoryShare).to.equal(memoryBytes / machineMemoryBytes).and.be.at.most(1)
+    }
+    const sum = value.stages.reduce((total, stage) => total + stage.milliseconds + stage.hopMilliseconds, 1)
+    expect(value.latencyMilliseconds).to.be.closeTo(sum, 1e-9)
+    expect(value.tokensPerSecond.one).to.be.closeTo(1000 / sum, 1e-9)
+    expect(value.tokensPerSecond.many).to.be.closeTo(1000 / value.slowestMilliseconds, 1e-9)
   })
 
   it('of inspect, models and pull', async () => {

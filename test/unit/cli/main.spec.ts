@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { createProgram } from '../../../src/cli/program.ts'
 import { createTerminal, lastLine, run } from './fake-terminal.ts'
 
-const commands = ['prompt', 'chat', 'peer', 'swarm', 'pull', 'models', 'inspect', 'perplexity', 'logits', 'bench']
+const commands = ['prompt', 'chat', 'peer', 'swarm', 'pull', 'models', 'inspect', 'perplexity', 'logits', 'bench', 'plan']
 
 describe('cli/main', () => {
   const wrong: Array<[string, string[], RegExp]> = [
@@ -23,6 +23,11 @@ describe('cli/main', () => {
     ['perplexity of nothing', ['perplexity'], /no text/],
     ['a sampling option that the library refuses', ['prompt', 'x', '--local', 'all', '--temperature', '0.0001'], /temperature/],
     ['more peers than layers', ['swarm', '--peers', '9', '--prompt', 'x'], /at most 8/],
+    ['a plan for no machines', ['plan'], /no machines/],
+    ['a plan with a machine of no speed', ['plan', '--machine', 'name=a,memory=1GB'], /machine a: no speed/],
+    ['a plan with a machine twice', ['plan', '--machine', 'name=a,memory=1GB,speed=1', '--machine', 'name=a,memory=1GB,speed=1'], /a: name is there twice/],
+    ['a plan for more positions than the model has', ['plan', '--context', '99999', '--machine', 'name=a,memory=1GB,speed=1'], /the model has 2048 positions/],
+    ['a plan for some other end', ['plan', '--objective', 'fun', '--machine', 'name=a,memory=1GB,speed=1'], /Allowed choices are throughput, latency/],
     ['layers that the model lacks', ['peer', '--layers', '4:9', '--ephemeral'], /has 8 layers/]
   ]
   for (const [name, argv, message] of wrong) {
