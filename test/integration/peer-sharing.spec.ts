@@ -1,8 +1,11 @@
 import { expect } from 'chai'
-import { connectRoute, createLocalRoute, createLocalSession, SessionEvictedError, StageError, StageRefusedError } from '../../src/peer/index.ts'
+import { createEngine } from '../../src/engine/index.ts'
+import { openModel } from '../../src/model/index.ts'
+import { connectRoute, createLocalRoute, createLocalSession, createPeerNode, SessionEvictedError, StageError, StageRefusedError } from '../../src/peer/index.ts'
 import type { ConnectRouteInit, PeerNode, RouteSession } from '../../src/peer/index.ts'
 import { encodeName, ErrorCode, Kind, decodeOpened } from '../../src/peer/wire/index.ts'
 import type { BatchItem, RowOutput } from '../../src/engine/index.ts'
+import { sotuPath } from '../support/golden-models.ts'
 import { createSwarm, rawLink, rejection, stubModel } from '../support/peers.ts'
 import type { StubPeer } from '../support/peers.ts'
 import { createStubEngine } from '../support/stub-engine.ts'
@@ -194,6 +197,36 @@ describe('peer: sharing of prefixes', () => {
     expect(await found(), 'named too late').to.equal(0)
     await name(3, 0, names)
     expect(await found()).to.equal(64)
+  })
+
+  it('gives the same bits with real engines, where pages are shared and copied', async () => {
+    const model = await openModel(sotuPath)
+    const { architecture } = model
+    const cut = architecture.layerCount >> 1
+    const engines = await Promise.all([{ from: 0, to: cut }, { from: cut, to: architecture.layerCount + 2 }].map(async range =>
+      await createEngine({ architecture, range, unit: index => model.unit(index), threads: 1, keyValuePositions: 2048 })))
+    const nodes = engines.map(engine => createPeerNode({ engine, model, listen: ['/ip4/127.0.0.1/tcp/0'] }))
+    try {
+      await Promise.all(nodes.map(async node => await node.start()))
+      const addresses = nodes.flatMap(node => node.addresses)
+      const node = await swarm.client()
+      const prompt = (seed: number): Uint32Array => join(ids(330, 1), ids(40, seed))
+      for (const [seed, held] of [[2, 0], [3, 320], [2, 352]]) {
+        const session = await connectRoute({ node, addresses, model, promptIds: prompt(seed) })
+        expect(session.length).to.equal(held)
+        const result = await complete(session, prompt(seed))
+        const fresh = createLocalRoute(engines)
+        expect(result).to.deep.equal(await complete(fresh, prompt(seed)))
+        await fresh.close()
+        if (seed === 2) await session.close()
+      }
+    } finally {
+      await Promise.all(nodes.map(async node => await node.stop()))
+      for (const engine of engines) {
+        expect(engine.freePositions).to.equal(2048)
+        await engine.stop()
+      }
+    }
   })
 
   it('goes along with local engines', async () => {
