@@ -21,6 +21,12 @@ export type {
   RowOutput, RowResult
 } from './engine/index.ts'
 
+// who hosts what: capacity by bytes, and the split of a model over machines
+export { capacityOf, keyValuePositions, modelCosts, peerBytes, planSplit, rangeBytes, totalWork } from './partition/index.ts'
+export type {
+  Capacity, CapacityInit, Machine, ModelCosts, Objective, PlannedStage, RangeBytes, SplitOptions, SplitPlan, UnitCost
+} from './partition/index.ts'
+
 // peers, routes and sessions
 export {
   connectRoute, createLocalRoute, createLocalSession, createPeerNode, DEFAULT_DEADLINES, DEFAULT_LIMITS, planRoute
@@ -48,6 +54,7 @@ export {
   ContextLengthError, EngineError, EngineStoppedError, InvalidBatchError, InvalidPrefixError, KeyValueBudgetError,
   NotFiniteError, SessionLimitError, UnknownSessionError, UnsupportedModelError as UnsupportedByEngineError, WorkerFailedError
 } from './engine/index.ts'
+export { InvalidMachineError, InvalidPlanOptionError, NoPlanError, PartitionError, ZeroCapacityError } from './partition/index.ts'
 export {
   CapacityError, DeadlineError, DialRefusedError, FrameError, FrameVersionError, IncompatibleVersionError,
   InvalidAddressError, InvalidOptionError, InvalidRequestError, InvalidRowResultError, KeyFileError, NotStartedError,
