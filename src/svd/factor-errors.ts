@@ -3,19 +3,43 @@ import { checkGram, checkMatrix, firstColumns, firstRows, squaredNorm } from './
 import { matrixProduct } from './product/index.ts'
 import type { Factors, Matrix } from './types.ts'
 
+/** Rows of G to a product: enough for speed, few enough that little is multiplied by zeros. */
+const GRAM_ROWS = 192
+
 /**
  * ‖D·X‖ where G = X·Xᵀ: the Frobenius norm of the error at the outputs, of a
  * difference D = W - W′. Equals √tr(D·G·Dᵀ).
  *
+ * @param gram symmetric; only its lower triangle is read
  * @throws DecompositionError where a value is not finite
  */
 export function weightedError (difference: Matrix, gram: Matrix): number {
   checkMatrix('difference', difference)
   checkGram(difference, gram)
-  const weighted = matrixProduct(difference, gram)
+  // G = L + Lᵀ with half of its diagonal in L: tr(D·G·Dᵀ) = 2·tr(D·L·Dᵀ), block by block of L's rows, whose zeros cost nothing
+  const { rows, columns, data } = difference
   let sum = 0
-  for (let i = 0; i < weighted.data.length; i++) sum += weighted.data[i] * difference.data[i]
-  return root(sum)
+  for (let from = 0; from < columns; from += GRAM_ROWS) {
+    const count = Math.min(GRAM_ROWS, columns - from)
+    const product = matrixProduct(firstColumns(difference, from + count), lowerRows(gram, from, count), { transposeB: true })
+    for (let row = 0; row < rows; row++) {
+      const at = row * columns + from
+      for (let i = 0; i < count; i++) sum += product.data[row * count + i] * data[at + i]
+    }
+  }
+  return root(2 * sum)
+}
+
+/** Rows [from, from + count) of L, up to their last column that is not zero. */
+function lowerRows ({ columns, data }: Matrix, from: number, count: number): Matrix {
+  const width = from + count
+  const lower = new Float64Array(count * width)
+  for (let i = 0; i < count; i++) {
+    const row = from + i
+    lower.set(data.subarray(row * columns, row * columns + row + 1), i * width)
+    lower[i * width + row] /= 2
+  }
+  return { rows: count, columns: width, data: lower }
 }
 
 /**

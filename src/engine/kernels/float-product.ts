@@ -5,6 +5,8 @@
 // dimension and padded with zeros. Tiles are 4 × 8 float32 or 4 × 4 float64: 8 accumulators, which leaves registers for
 // the operands. The module holds no data of its own: all memory is the caller's.
 
+export { symmetricUpdate } from './symmetric-update'
+
 /** Panels of `width` rows of a float32 matrix whose element (r, k) is at source + r × rowStride + k × innerStride, in elements. */
 export function pack32 (source: usize, rows: i32, inner: i32, rowStride: i32, innerStride: i32, width: i32, target: usize): void {
   const stride = <usize>innerStride << 2, step = <usize>width << 2

@@ -36,6 +36,5 @@ export function topEigenpairs (matrix: Matrix, count: number, onProgress?: OnPro
   const reduced = tridiagonalise(scaled, onProgress)
   const values = tridiagonalValues(reduced.diagonal, reduced.offDiagonal).slice(0, count)
   const vectors = tridiagonalVectors(reduced.diagonal, reduced.offDiagonal, values)
-  applyReflections(reduced, vectors)
-  return { values: values.map(value => value * largest), vectors }
+  return { values: values.map(value => value * largest), vectors: applyReflections(reduced, vectors) }
 }

@@ -25,12 +25,12 @@ export function tridiagonalVectors (diagonal: Float64Array, offDiagonal: Float64
     const at = index * size
     const vector = vectors.data.subarray(at, at + size)
     for (let i = 0; i < size; i++) vector[i] = random()
-    if (!makeUnit(vectors.data, at, index, size)) throw new DecompositionError(`no start for eigenvector ${index}`)
     solver.shift(values[index])
     let residual = Infinity
     for (let iteration = 0; iteration < MAX_INVERSE_ITERATIONS && residual > SOLVED_RESIDUAL * norm; iteration++) {
       solver.solve(vector)
-      if (!makeUnit(vectors.data, at, index, size)) throw new DecompositionError(`eigenvector ${index} of ${size} is not finite`)
+      // the second time removes what rounding left of the first
+      if (!makeUnit(vectors.data, at, index, size, iteration === 0 ? 1 : 2)) throw new DecompositionError(`eigenvector ${index} of ${size} is not finite`)
       // a first solution may still be a mixture, whatever its residual says
       if (iteration > 0) residual = residualOf(diagonal, offDiagonal, values[index], vector)
     }
@@ -40,9 +40,8 @@ export function tridiagonalVectors (diagonal: Float64Array, offDiagonal: Float64
 }
 
 /** Makes the row at `at` a unit vector orthogonal to the `count` rows before it; false where that leaves nothing. */
-function makeUnit (data: Float64Array, at: number, count: number, size: number): boolean {
-  // the second time removes what rounding left of the first
-  for (let pass = 0; pass < 2; pass++) {
+function makeUnit (data: Float64Array, at: number, count: number, size: number, passes: number): boolean {
+  for (let pass = 0; pass < passes; pass++) {
     const before = length(data, at, size)
     if (!(before > 0) || before === Infinity) return false
     scale(data, at, size, 1 / before)

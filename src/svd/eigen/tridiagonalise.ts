@@ -1,6 +1,12 @@
 import { NEGLIGIBLE_COUPLING } from '../constants.ts'
+import { subtract } from '../matrix.ts'
+import { matrixProduct } from '../product/index.ts'
 import type { Matrix, OnProgress } from '../types.ts'
 import { addScaled, dot, length } from '../vectors.ts'
+import { eigenWorkspace } from './workspace.ts'
+
+/** Reflections applied together: wide enough for fast products, small beside the vectors they are applied to. */
+const BLOCK = 48
 
 /** A symmetric matrix as Q·T·Qᵀ with T tridiagonal and Q a product of reflections I - β·u·uᵀ. */
 export interface Tridiagonal {
@@ -20,18 +26,18 @@ export interface Tridiagonal {
  * update of a step and the matrix-vector product of the next one go over the
  * matrix in one pass, since reading it is what takes the time.
  *
- * @param matrix symmetric, of elements of at most 1; overwritten
+ * @param matrix symmetric, of elements of at most 1; only the lower triangle is read
  */
 export function tridiagonalise (matrix: Matrix, onProgress?: OnProgress): Tridiagonal {
   const size = matrix.rows
-  const a = matrix.data
+  const { kernels, arrays } = eigenWorkspace(size * size, size, size, size, size)
+  const a = arrays[0]
+  a.set(matrix.data)
+  for (let i = 1; i < arrays.length; i++) arrays[i].fill(0)
+  let [, v, w, u, p] = arrays
   const diagonal = new Float64Array(size)
   const offDiagonal = new Float64Array(size)
   const factors = new Float64Array(size)
-  let v = new Float64Array(size)
-  let w = new Float64Array(size)
-  let u = new Float64Array(size)
-  let p = new Float64Array(size)
   for (let i = size - 1; i >= 0; i--) {
     const row = i * size
     // what the step before owes to this row
@@ -55,7 +61,7 @@ export function tridiagonalise (matrix: Matrix, onProgress?: OnProgress): Tridia
       factors[i] = 1
     }
     p.fill(0, 0, i)
-    updateAndMultiply(a, size, i, v, w, u, p)
+    kernels.symmetricUpdate(a.byteOffset, size, i, v.byteOffset, w.byteOffset, u.byteOffset, p.byteOffset)
     a.set(u.subarray(0, i), row)
     // A - u·wᵀ - w·uᵀ with w = p - (uᵀp ÷ 2)·u
     addScaled(p, 0, -dot(u, 0, p, 0, i) / 2, u, 0, i)
@@ -63,36 +69,36 @@ export function tridiagonalise (matrix: Matrix, onProgress?: OnProgress): Tridia
     ;[w, p] = [p, w]
     onProgress?.(1 - (i / size) ** 3)
   }
-  return { size, diagonal, offDiagonal, reflectors: a, factors }
+  return { size, diagonal, offDiagonal, reflectors: a.slice(), factors }
 }
 
-/** A -= v·wᵀ + w·vᵀ and p += A·u on the leading `count` rows, of whose lower triangle alone is read and written. */
-function updateAndMultiply (a: Float64Array, size: number, count: number, v: Float64Array, w: Float64Array, u: Float64Array, p: Float64Array): void {
-  for (let r = 0; r < count; r++) {
-    const row = a.subarray(r * size, r * size + r + 1)
-    const vr = v[r]
-    const wr = w[r]
-    const ur = u[r]
-    let sum = 0
-    for (let c = 0; c < r; c++) {
-      const value = row[c] - vr * w[c] - wr * v[c]
-      row[c] = value
-      sum += value * u[c]
-      p[c] += value * ur
-    }
-    const value = row[r] - 2 * vr * wr
-    row[r] = value
-    p[r] += sum + value * ur
+/** Q·x for each row x of `vectors` (count × size). */
+export function applyReflections (tridiagonal: Tridiagonal, vectors: Matrix): Matrix {
+  let result = vectors
+  for (let from = 1; from < tridiagonal.size; from += BLOCK) {
+    result = applyBlock(tridiagonal, from, Math.min(BLOCK, tridiagonal.size - from), result)
   }
+  return result
 }
 
-/** Q·x for each row x of `vectors` (count × size), in place. */
-export function applyReflections ({ size, reflectors, factors }: Tridiagonal, vectors: Matrix): void {
-  for (let i = 1; i < size; i++) {
-    if (factors[i] === 0) continue
-    for (let row = 0; row < vectors.rows; row++) {
-      const at = row * size
-      addScaled(vectors.data, at, -factors[i] * dot(reflectors, i * size, vectors.data, at, i), reflectors, i * size, i)
+/**
+ * A block of reflections at once: H₁·H₂⋯ = I - Yᵀ·T·Y with their u as rows of
+ * Y and an upper triangular T (Schreiber and Van Loan, A storage-efficient WY
+ * representation, 1989), so that products of matrices do the work.
+ */
+function applyBlock ({ size, reflectors, factors }: Tridiagonal, from: number, count: number, vectors: Matrix): Matrix {
+  const y = { rows: count, columns: size, data: new Float64Array(count * size) }
+  for (let i = 0; i < count; i++) y.data.set(reflectors.subarray((from + i) * size, (from + i) * size + from + i), i * size)
+  const overlaps = matrixProduct(y, y, { transposeB: true }).data
+  const t = new Float64Array(count * count)
+  for (let j = 0; j < count; j++) {
+    t[j * count + j] = factors[from + j]
+    for (let i = 0; i < j; i++) {
+      let sum = 0
+      for (let k = i; k < j; k++) sum += t[i * count + k] * overlaps[k * count + j]
+      t[i * count + j] = -factors[from + j] * sum
     }
   }
+  const shares = matrixProduct(matrixProduct(vectors, y, { transposeB: true }), { rows: count, columns: count, data: t })
+  return subtract(vectors, matrixProduct(shares, y))
 }

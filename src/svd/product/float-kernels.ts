@@ -6,6 +6,7 @@ export interface FloatKernels {
   product32 (a: number, b: number, c: number, rows: number, columns: number, inner: number, stride: number): void
   product64 (a: number, b: number, c: number, rows: number, columns: number, inner: number, stride: number): void
   gram (a: number, b: number, g: number, size: number, inner: number, stride: number, thread: number, threads: number): void
+  symmetricUpdate (a: number, stride: number, count: number, v: number, w: number, u: number, p: number): void
   gatedSilu (gate: number, up: number, count: number): void
   causalSoftmax (scores: number, rows: number, stride: number, window: number, scale: number): void
 }

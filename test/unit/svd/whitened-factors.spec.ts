@@ -148,6 +148,27 @@ describe('svd: whitened factors', () => {
   })
 })
 
+describe('svd: errors', () => {
+  it('refuse what does not fit or is not finite', () => {
+    expect(() => weightedError(randomMatrix(2, 3, 1), gramOf(randomInputs(2, 9, 1)))).to.throw(InvalidProblemError)
+    const broken = randomMatrix(3, 3, 1)
+    broken.data[4] = NaN
+    expect(() => weightedError(broken, gramOf(randomInputs(3, 9, 1)))).to.throw(DecompositionError)
+    expect(() => weightedError(randomMatrix(3, 3, 1), broken)).to.throw(DecompositionError)
+    expect(() => frobeniusError(broken)).to.throw(DecompositionError)
+  })
+
+  it('are the norms of what they say, below and above the width of a block', () => {
+    for (const [rows, columns] of [[1, 1], [5, 7], [3, 191], [2, 192], [4, 193], [3, 400]]) {
+      const difference = randomMatrix(rows, columns, 1)
+      const inputs = randomInputs(columns, 11, 2)
+      const wanted = frobeniusError(matrixProduct(difference, inputs))
+      expect(weightedError(difference, gramOf(inputs))).to.be.closeTo(wanted, 1e-12 * wanted)
+      expect(frobeniusError(difference)).to.be.closeTo(Math.hypot(...difference.data), 1e-12)
+    }
+  })
+})
+
 describe('svd: shrinkGram', () => {
   const gram = gramOf(randomInputs(6, 4, 3))
 
