@@ -70,7 +70,10 @@ export function createStageServer (init: StageServerInit): StageServer {
         return reply(link, frame, { kind: Kind.done })
       case Kind.name: return name(session, frame)
       case Kind.close: return store.remove(session, 'closed by the client', { keep: true })
-      case Kind.probe: return reply(link, frame, { kind: Kind.probed, record: encodeProbed({ received: session.lastSequence, finished: session.finishedSequence, queued: session.pending.size }) })
+      case Kind.probe:
+        // a client that waits for an answer asks: the session is in use, if not here
+        session.lastActivity = performance.now()
+        return reply(link, frame, { kind: Kind.probed, record: encodeProbed({ received: session.lastSequence, finished: session.finishedSequence, queued: session.pending.size }) })
       default: throw new Error(`kind ${frame.kind} is not for a stage`)
     }
   }

@@ -140,6 +140,16 @@ describe('generate', function () {
     expect(third.reusedTokens).to.equal(0)
   })
 
+  it('goes on from what a session says that it holds', async () => {
+    const session = createStubSession()
+    await session.step({ tokens: Uint32Array.of(1, 2, 3, 4) })
+    const heldIds = session.ids
+    const result = await generateText({ session: Object.assign(session, { heldIds }), tokenizer, promptIds: [1, 2, 9, 8], options: { maximumTokens: 2 } })
+    expect([result.reusedTokens, session.steps[1]]).to.deep.equal([2, { position: 2, tokens: [9, 8] }])
+    const fresh = await generateText({ session: createStubSession(), tokenizer, promptIds: [1, 2, 9, 8], options: { maximumTokens: 2 } })
+    expect(result.tokenIds).to.deep.equal(fresh.tokenIds)
+  })
+
   it('stops at a stop token, which is in tokenIds and not in the text', async function () {
     const result = await generateText({ session: scripted(idsOf('abc')), tokenizer, promptIds, options: { stopTokenIds: idsOf('c') } })
     expect(result).to.include({ text: 'ab', stopReason: 'stop-token' })
