@@ -59,8 +59,8 @@ describe('svd: allocate', () => {
       runs++
       if (error === optimum) exact++
     }), { numRuns: 500, seed: 6 })
-    // what the exchanges are worth: without them it is about two thirds
-    expect(exact / runs).to.be.above(0.95)
+    // without the exchanges about one in twenty misses the optimum
+    expect(exact / runs).to.be.above(0.99)
   })
 
   it('meets the optimum where all candidates are on convex curves and bytes are even', () => {
