@@ -8,6 +8,7 @@
 
 import { addLanes, larger, largestLane, round, roundSmall } from './elementwise'
 import { exp } from './exp'
+import { fetch } from './fetch'
 
 // @ts-ignore: decorator
 @inline
@@ -141,18 +142,6 @@ export function combineValues (queries: usize, heads: i32, table: usize, offset:
     const o = out + h * headBytes
     for (let i = begin; i < end; i += 16) v128.store(o + i, f32x4.mul(v128.load(o + i), inverse))
   }
-}
-
-/**
- * Reads each cache line once: all of them are under way together, where a product would wait for a few at a time (a fifth of
- * its time at 4,096 positions). `scratch` is written so that the reads are not optimised away.
- */
-// @ts-ignore: decorator
-@inline
-function fetch (from: usize, to: usize, scratch: usize): void {
-  let all = i32x4.splat(0)
-  for (let p = from; p < to; p += 64) all = v128.or(all, v128.load(p))
-  v128.store(scratch, all)
 }
 
 // @ts-ignore: decorator

@@ -1,4 +1,4 @@
-import { ATTENTION_WEIGHT_BYTES, ITEMS_PER_THREAD, PAGE_TILES, TILE } from './constants.ts'
+import { ATTENTION_WEIGHT_BYTES, ITEMS_PER_THREAD, PAGE_TILES, SHORT_ATTENTION, TILE } from './constants.ts'
 import type { Architecture } from '../../model/index.ts'
 import type { Arena } from './arena.ts'
 import type { UnitLayout } from './arena-layout.ts'
@@ -34,7 +34,8 @@ export function attendRows (arena: Arena, a: Architecture, unit: UnitLayout, ste
   const items = listItems(arena, a, unit, step)
   for (let i = arena.thread; i < items.length; i += arena.threads) store(arena, a, unit, items[i])
   arena.barrier()
-  if (items.length >= arena.threads * ITEMS_PER_THREAD || arena.threads === 1) attendWhole(arena, a, items)
+  const most = items.reduce((most, { first, position }) => Math.max(most, position - first), 0)
+  if (items.length >= arena.threads * ITEMS_PER_THREAD || most < SHORT_ATTENTION || arena.threads === 1) attendWhole(arena, a, items)
   else attendShared(arena, a, items)
 }
 

@@ -1,8 +1,8 @@
 /** Rows computed in one pass over the weights. More rows share unpacked weights better, but need more scratch memory. */
 export const MAX_ROWS = 64
 
-/** Rows of logits kept at once: a row of a large vocabulary is 600 kB. */
-export const LOGIT_ROWS = 8
+/** Rows of logits kept at once: a row of a large vocabulary is 600 kB, and fewer rows read the head more often. */
+export const LOGIT_ROWS = 16
 
 /** Positions in a tile of the KV cache; part of profile exact-1. */
 export const TILE = 32
@@ -79,3 +79,6 @@ export const KERNEL_CACHE_BYTES = 1 << 16
  * 3 KV heads on 2 threads would leave one of them idle for a third of the time.
  */
 export const ITEMS_PER_THREAD = 4
+
+/** Visible positions up to which whole items are better all the same: sharing one takes three barriers more. */
+export const SHORT_ATTENTION = 256

@@ -21,7 +21,6 @@ function attention (arena: Arena, a: Architecture, unit: UnitLayout, step: Step)
   const { rows } = step
 
   normAndQuantise(arena, a, vectors.attentionNorm!.offset, rows)
-  arena.barrier()
 
   const projections = [
     { matrix: matrices.query!, bias: vectors.queryBias, y: scratch.query },
@@ -40,7 +39,6 @@ function attention (arena: Arena, a: Architecture, unit: UnitLayout, step: Step)
   arena.barrier()
 
   quantiseRows(arena, scratch.attention, a.headCount * a.headSize, rows)
-  arena.barrier()
   const matrix = matrices.attentionOutput!
   const bias = vectors.attentionOutputBias
   arena.forEachPiece(matrix.rows, 8, (from, to) => {
@@ -53,7 +51,6 @@ function attention (arena: Arena, a: Architecture, unit: UnitLayout, step: Step)
 function feedForward (arena: Arena, a: Architecture, { matrices, vectors }: UnitLayout, { rows }: Step): void {
   const { kernels, layout: { scratch } } = arena
   normAndQuantise(arena, a, vectors.feedForwardNorm!.offset, rows)
-  arena.barrier()
 
   // gate, up, their product and its quantisation stay in one thread: pieces are whole blocks
   arena.forEachPiece(a.feedForwardSize, 32, (from, to) => {
@@ -73,20 +70,31 @@ function feedForward (arena: Arena, a: Architecture, { matrices, vectors }: Unit
   })
 }
 
-/** Norm and quantisation of `scratch.hidden` into `scratch.activations`, rows shared among threads. */
+/** Norm and quantisation of `scratch.hidden` into `scratch.activations`, for all threads to read. */
 function normAndQuantise (arena: Arena, a: Architecture, weight: number, rows: number): void {
   const { kernels, layout: { scratch } } = arena
-  for (let row = arena.thread; row < rows; row += arena.threads) {
+  forEachRow(arena, rows, row => {
     const at = row * a.hiddenSize * 4
     kernels.rmsNorm(scratch.hidden + at, weight, scratch.temporary + at, a.hiddenSize, a.normEpsilon)
     arena.quantise(scratch.temporary + at, scratch.activations, row, a.hiddenSize)
-  }
+  })
 }
 
 function quantiseRows (arena: Arena, x: number, columns: number, rows: number): void {
-  for (let row = arena.thread; row < rows; row += arena.threads) {
+  forEachRow(arena, rows, row => {
     arena.quantise(x + row * columns * 4, arena.layout.scratch.activations, row, columns)
-  }
+  })
+}
+
+/**
+ * Rows shared among threads, then a barrier. One row each thread computes for
+ * itself: that takes no longer than to wait for another, and all of them write
+ * the same bytes, each before it reads them.
+ */
+function forEachRow (arena: Arena, rows: number, work: (row: number) => void): void {
+  if (rows === 1) return work(0)
+  for (let row = arena.thread; row < rows; row += arena.threads) work(row)
+  arena.barrier()
 }
 
 function addBias (arena: Arena, y: number, bias: number, stride: number, from: number, to: number, rows: number): void {
