@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { BudgetTooSmallError, InvalidProblemError, allocate, allocateRanges, breakEvenRank, candidateRanks, rankForShare } from '../../../src/svd/index.ts'
 import type { Candidate, MatrixCandidates } from '../../../src/svd/index.ts'
+import { integerGenerator } from '../../support/random-bytes.ts'
 
 const candidate = fc.record({ mode: fc.constant('q4'), rank: fc.constant(0), bytes: fc.integer({ min: 0, max: 60 }), error: fc.integer({ min: 0, max: 60 }) })
 const problem = (matrices: number, candidates: number) => fc.array(fc.array(candidate, { minLength: 1, maxLength: candidates }), { minLength: 1, maxLength: matrices })
@@ -42,8 +43,6 @@ describe('svd: allocate', () => {
   })
 
   it('is between its bound and one step above the optimum, and the bound is one', () => {
-    let exact = 0
-    let runs = 0
     fc.assert(fc.property(problem(5, 5), fc.double({ min: 0, max: 1, noNaN: true }), (matrices, share) => {
       const least = matrices.reduce((sum, { candidates }) => sum + Math.min(...candidates.map(({ bytes }) => bytes)), 0)
       const most = matrices.reduce((sum, { candidates }) => sum + Math.max(...candidates.map(({ bytes }) => bytes)), 0)
@@ -56,11 +55,23 @@ describe('svd: allocate', () => {
       expect(error).to.equal(total(choices.map(({ candidate }) => candidate), 'error')).and.at.least(optimum)
       expect(lowerBound).to.be.at.most(optimum + 1e-9)
       expect(error - lowerBound).to.be.at.most(largestStep(matrices) + 1e-9)
-      runs++
-      if (error === optimum) exact++
     }), { numRuns: 500, seed: 6 })
-    // without the exchanges about one in twenty misses the optimum
-    expect(exact / runs).to.be.above(0.99)
+  })
+
+  it('mostly meets the optimum of small problems, which steps alone do not', () => {
+    const integer = integerGenerator(9)
+    let exact = 0
+    for (let run = 0; run < 200; run++) {
+      const matrices = Array.from({ length: 5 }, (_, i): MatrixCandidates => ({
+        name: `m${i}`,
+        candidates: Array.from({ length: 5 }, () => ({ mode: 'q4', rank: 0, bytes: integer(60), error: integer(60) }))
+      }))
+      const least = matrices.reduce((sum, { candidates }) => sum + Math.min(...candidates.map(({ bytes }) => bytes)), 0)
+      const budget = least + 10 + integer(60)
+      if (allocate(matrices, budget).error === bruteForce(matrices, budget)) exact++
+    }
+    // 197 of 200; without the exchanges 166
+    expect(exact).to.be.above(190)
   })
 
   it('meets the optimum where all candidates are on convex curves and bytes are even', () => {
