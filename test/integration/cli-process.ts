@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import type { PeerJson, PromptJson, SwarmJson } from '../../src/cli/json.ts'
@@ -25,10 +28,14 @@ export interface Running {
 
 const running = new Set<Running>()
 
+/** Peers pack what they host: not into the cache of whoever runs the tests. */
+const cache = mkdtempSync(join(tmpdir(), 'efedllm-cache-'))
+process.on('exit', () => rmSync(cache, { recursive: true, force: true }))
+
 /** Starts the command line; `killAll` ends what a test leaves. */
 export function start (args: string[], options: { env?: Record<string, string>, input?: string } = {}): Running {
   const child = spawn(process.execPath, [program, ...args], {
-    env: { ...process.env, NO_COLOR: '1', EFEDLLM_JOIN: undefined, DEBUG: undefined, ...options.env }
+    env: { ...process.env, NO_COLOR: '1', XDG_CACHE_HOME: cache, EFEDLLM_JOIN: undefined, DEBUG: undefined, ...options.env }
   })
   const output = { stdout: '', stderr: '' }
   child.stdin.on('error', () => {})

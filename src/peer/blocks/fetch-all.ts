@@ -104,8 +104,9 @@ async function useSource (peer: SourcePeer, queue: TaskQueue<BlockTask>, stop: A
       if (stop.aborted) return
       if (!isFault(error)) throw error
       const { retryable } = error
-      onEvent?.({ type: retryable ? 'blocks:source-lost' : 'blocks:source-dropped', address: peer.address, error })
-      if (!retryable || fruitless >= RECONNECT_TRIES) {
+      const final = !retryable || fruitless >= RECONNECT_TRIES
+      onEvent?.({ type: final ? 'blocks:source-dropped' : 'blocks:source-lost', address: peer.address, error })
+      if (final) {
         peer.dropped = error
         checkHope()
         queue.wake()
