@@ -1,6 +1,6 @@
 /** A thread of scripts/roofline.ts: does one kind of work over and over, for a given time. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { compileKernels, instantiateKernels, productFor } from '../src/engine/wasm/kernels.ts'
+import { compileKernels, instantiateKernels, productsOf } from '../src/engine/wasm/kernels.ts'
 import type { KernelVariant } from '../src/engine/wasm/kernels.ts'
 import { layOutMatrix } from '../src/engine/wasm/matrix-layout.ts'
 import type { TensorType } from '../src/model/index.ts'
@@ -91,6 +91,6 @@ function productWork ({ type, variant, rows, columns, tokens }: ProductWork): ()
   new Uint8Array(memory.buffer).fill(0x11)
   new Float32Array(memory.buffer, scales, tokens * columns / 32).fill(0.01)
   new Float32Array(memory.buffer, scaled, tokens * columns / 32).fill(0.01)
-  const product = productFor(instantiateKernels(compileKernels(variant), memory), matrix.kind, variant)
+  const product = productsOf(instantiateKernels(compileKernels(variant), memory), variant)[matrix.kind]
   return () => { product(matrix.offset, codes, scales, sums, scaled, out, 0, matrix.paddedRows, matrix.blocks, tokens, matrix.paddedRows, 4, matrix.zeroShift, 15) }
 }

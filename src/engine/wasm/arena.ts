@@ -1,8 +1,8 @@
-import { BARRIER_SPINS, PIECES_PER_THREAD, TILE_TOKENS, WASM_PAGE } from './constants.ts'
-import { dequantiseFor, instantiateKernels, productFor } from './kernels.ts'
+import { ACTIVATION_BLOCK, BARRIER_SPINS, PIECES_PER_THREAD, TILE_TOKENS, WASM_PAGE } from './constants.ts'
+import { dequantiseFor, instantiateKernels, productsOf } from './kernels.ts'
 import type { ActivationLayout, ArenaLayout } from './arena-layout.ts'
-import type { KernelChoice } from './kernels.ts'
-import type { MatrixLayout } from './matrix-layout.ts'
+import type { KernelChoice, Product } from './kernels.ts'
+import type { MatrixLayout, ProductKind } from './matrix-layout.ts'
 
 /** Reserves the memory of an arena. The system gives it page by page as it is touched. */
 export function createArenaMemory (layout: ArenaLayout): WebAssembly.Memory {
@@ -19,9 +19,12 @@ export class Arena {
   readonly words: Uint32Array
   readonly thread: number
   readonly threads: number
-  choice: KernelChoice
   readonly #counters: Int32Array
   #nextCounter = 0
+  #choice: KernelChoice
+  /** products with one token or few, and with many */
+  #vector: Record<ProductKind, Product>
+  #tile: Record<ProductKind, Product>
 
   constructor (layout: ArenaLayout, memory: WebAssembly.Memory, module: WebAssembly.Module, choice: KernelChoice, thread: number, threads: number) {
     this.layout = layout
@@ -30,19 +33,26 @@ export class Arena {
     this.floats = new Float32Array(memory.buffer)
     this.words = new Uint32Array(memory.buffer)
     this.#counters = new Int32Array(memory.buffer)
-    this.choice = choice
+    this.#choice = choice
+    this.#vector = productsOf(this.kernels, choice.vector)
+    this.#tile = productsOf(this.kernels, choice.tile)
     this.thread = thread
     this.threads = threads
+  }
+
+  get choice (): KernelChoice {
+    return this.#choice
+  }
+
+  set choice (choice: KernelChoice) {
+    this.#choice = choice
+    this.#vector = productsOf(this.kernels, choice.vector)
+    this.#tile = productsOf(this.kernels, choice.tile)
   }
 
   /** Waits until all threads are here. */
   barrier (): void {
     this.kernels.barrier(this.layout.barrier, this.threads, BARRIER_SPINS)
-  }
-
-  /** This thread's part of `count` things. */
-  share (count: number): { from: number, to: number } {
-    return { from: Math.floor(count * this.thread / this.threads), to: Math.floor(count * (this.thread + 1) / this.threads) }
   }
 
   /** Has to be called before each step: all threads count products from here. */
@@ -71,16 +81,17 @@ export class Arena {
 
   /** Output rows [from, to) of a matrix product for `tokens` tokens; `y` is [token][paddedRows]. */
   product (matrix: MatrixLayout, x: ActivationLayout, y: number, from: number, to: number, tokens: number): void {
-    productFor(this.kernels, matrix.kind, tokens < TILE_TOKENS ? this.choice.vector : this.choice.tile)(
+    const products = tokens < TILE_TOKENS ? this.#vector : this.#tile
+    products[matrix.kind](
       matrix.offset, matrix.bits === 8 ? x.positive : x.codes, x.scales, matrix.bits === 8 ? x.negative : x.sums, x.scaled,
-      y, from, to, matrix.blocks, tokens, matrix.paddedRows, this.choice.streams, matrix.zeroShift, 15)
+      y, from, to, matrix.blocks, tokens, matrix.paddedRows, this.#choice.streams, matrix.zeroShift, 15)
   }
 
   /** Quantises `count` floats that begin a row, or part of a row at `column`. */
   quantise (x: number, to: ActivationLayout, row: number, columns: number, column = 0, count = columns): void {
     const at = row * columns + column
-    const block = at / 32 * 4
-    this.kernels.quantise(x, to.codes + at, to.positive + at, to.negative + at, to.scales + block, to.sums + block, to.scaled + block, count / 32)
+    const block = at / ACTIVATION_BLOCK * 4
+    this.kernels.quantise(x, to.codes + at, to.positive + at, to.negative + at, to.scales + block, to.sums + block, to.scaled + block, count / ACTIVATION_BLOCK)
   }
 
   /** Dequantises a row of a matrix. */

@@ -4,150 +4,196 @@ import type { Arena } from './arena.ts'
 import type { UnitLayout } from './arena-layout.ts'
 import type { Step } from './step.ts'
 
-/** A row and a KV head with its group of query heads: where its data is. */
-interface Item {
-  row: number
-  head: number
-  position: number
-  /** first visible position */
-  first: number
-  /** byte offsets of the group's queries (floats), its output, and the KV head's keys and values of this row */
-  query: number
-  output: number
-  key: number
-  value: number
-  /** the session's table of tiles */
-  table: number
-  /** of the KV head's key and value tiles from a tile's place in its page */
-  keys: number
-  values: number
-}
-
 /**
  * Norms and RoPE of q and k, the KV cache and attention: docs/numerics.md,
  * section 5, steps 2-5, from `scratch.query`, `key` and `value` to
- * `scratch.attention`. Threads take whole items; where there are too few for
- * that, all threads share each item. The caller passes a barrier before and
- * after.
+ * `scratch.attention`. Work comes in items, a row and a KV head with its group
+ * of query heads. Threads take whole items; where there are too few for that,
+ * all threads share each item. Nothing is allocated in a step.
  */
-export function attendRows (arena: Arena, a: Architecture, unit: UnitLayout, step: Step): void {
-  const items = listItems(arena, a, unit, step)
-  for (let i = arena.thread; i < items.length; i += arena.threads) store(arena, a, unit, items[i])
-  arena.barrier()
-  const most = items.reduce((most, { first, position }) => Math.max(most, position - first), 0)
-  if (items.length >= arena.threads * ITEMS_PER_THREAD || most < SHORT_ATTENTION || arena.threads === 1) attendWhole(arena, a, items)
-  else attendShared(arena, a, items)
-}
+export class Attention {
+  readonly #arena: Arena
+  readonly #architecture: Architecture
+  readonly #unit: UnitLayout
+  /** query heads of a KV head */
+  readonly #group: number
+  readonly #headBytes: number
+  /** positions and elements that have a scale of their own */
+  readonly #block: number
+  readonly #scale: number
+  readonly #weights: number
+  #step: Step = { rows: 0, positions: [], tables: [], outputs: [] }
 
-function listItems (arena: Arena, a: Architecture, unit: UnitLayout, { rows, positions, tables }: Step): Item[] {
-  const { scratch, tables: firstTable, tableStride, tileBytes } = arena.layout
-  const runBytes = tileBytes * PAGE_TILES
-  const group = a.headCount / a.keyValueHeadCount
-  const headBytes = a.headSize * 4
-  const items: Item[] = []
-  for (let row = 0; row < rows; row++) {
-    for (let head = 0; head < a.keyValueHeadCount; head++) {
-      const queries = (row * a.headCount + head * group) * headBytes
-      const keyValue = (row * a.keyValueHeadCount + head) * headBytes
-      items.push({
-        row,
-        head,
-        position: positions[row],
-        first: unit.window === null ? 0 : Math.max(0, positions[row] - unit.window + 1),
-        query: scratch.query + queries,
-        output: scratch.attention + queries,
-        key: scratch.key + keyValue,
-        value: scratch.value + keyValue,
-        table: firstTable + tables[row] * tableStride,
-        keys: unit.tiles + head * 2 * runBytes,
-        values: unit.tiles + (head * 2 + 1) * runBytes
-      })
+  constructor (arena: Arena, architecture: Architecture, unit: UnitLayout) {
+    this.#arena = arena
+    this.#architecture = architecture
+    this.#unit = unit
+    this.#group = architecture.headCount / architecture.keyValueHeadCount
+    this.#headBytes = architecture.headSize * 4
+    this.#block = Math.min(32, architecture.headSize)
+    this.#scale = Math.fround(1 / Math.sqrt(architecture.headSize))
+    this.#weights = arena.layout.scratch.attentionWeights + arena.thread * ATTENTION_WEIGHT_BYTES
+  }
+
+  /** The caller passes a barrier before and after. */
+  run (step: Step): void {
+    this.#step = step
+    const { thread, threads } = this.#arena
+    const items = step.rows * this.#architecture.keyValueHeadCount
+    for (let item = thread; item < items; item += threads) this.#store(item)
+    this.#arena.barrier()
+    if (threads === 1 || items >= threads * ITEMS_PER_THREAD || this.#longest() < SHORT_ATTENTION) this.#attendWhole(items)
+    else this.#attendShared(items)
+  }
+
+  /** Each thread takes whole items, one after another. */
+  #attendWhole (items: number): void {
+    const { thread, threads } = this.#arena
+    for (let item = thread; item < items; item += threads) {
+      this.#prepare(item, thread)
+      this.#score(item, thread, this.#firstTile(item), this.#lastTile(item) + 1)
+      for (let head = 0; head < this.#group; head++) this.#exponentials(item, thread, head)
+      this.#combine(item, thread, 0, this.#architecture.headSize)
     }
   }
-  return items
-}
 
-/** Norms and RoPE of an item's heads; its key and value go into the cache. */
-function store ({ kernels, layout: { scratch }, words }: Arena, a: Architecture, { vectors }: UnitLayout, item: Item): void {
-  const group = a.headCount / a.keyValueHeadCount
-  const headBytes = a.headSize * 4
-  if (vectors.queryNorm !== undefined && vectors.keyNorm !== undefined) {
-    for (let h = 0; h < group; h++) {
-      const q = item.query + h * headBytes
-      kernels.rmsNorm(q, vectors.queryNorm.offset, q, a.headSize, a.normEpsilon)
+  /** All threads share each item: ranges of tiles, then heads, then blocks of the output. */
+  #attendShared (items: number): void {
+    const arena = this.#arena
+    const { thread, threads } = arena
+    for (let item = thread; item < items; item += threads) this.#prepare(item, item)
+    arena.barrier()
+    for (let item = 0; item < items; item++) {
+      const first = this.#firstTile(item)
+      const tiles = this.#lastTile(item) + 1 - first
+      this.#score(item, item, first + Math.floor(tiles * thread / threads), first + Math.floor(tiles * (thread + 1) / threads))
     }
-    kernels.rmsNorm(item.key, vectors.keyNorm.offset, item.key, a.headSize, a.normEpsilon)
-  }
-  const angles = item.row * headBytes / 2
-  kernels.rotate(item.query, scratch.cos + angles, scratch.sin + angles, group, a.headSize)
-  kernels.rotate(item.key, scratch.cos + angles, scratch.sin + angles, 1, a.headSize)
-  const tile = words[item.table / 4 + Math.floor(item.position / TILE)]
-  kernels.storeKeyValue(item.key, item.value, tile + item.keys, tile + item.values, item.position % TILE, a.headSize, Math.min(32, a.headSize))
-}
-
-/** Each thread takes whole items, one after another. */
-function attendWhole (arena: Arena, a: Architecture, items: Item[]): void {
-  const steps = attentionSteps(arena, a)
-  const group = a.headCount / a.keyValueHeadCount
-  for (let i = arena.thread; i < items.length; i += arena.threads) {
-    const item = items[i]
-    steps.prepare(item, arena.thread)
-    steps.score(item, arena.thread, item.first >> 5, (item.position >> 5) + 1)
-    for (let h = 0; h < group; h++) steps.exponentials(item, arena.thread, h)
-    steps.combine(item, arena.thread, 0, a.headSize)
-  }
-}
-
-/** All threads share each item: ranges of tiles, then heads, then blocks of the output. */
-function attendShared (arena: Arena, a: Architecture, items: Item[]): void {
-  const steps = attentionSteps(arena, a)
-  const { thread, threads } = arena
-  const group = a.headCount / a.keyValueHeadCount
-  const block = Math.min(32, a.headSize)
-  for (let i = thread; i < items.length; i += threads) steps.prepare(items[i], i)
-  arena.barrier()
-  for (const [i, item] of items.entries()) {
-    const firstTile = item.first >> 5
-    const tiles = arena.share((item.position >> 5) + 1 - firstTile)
-    steps.score(item, i, firstTile + tiles.from, firstTile + tiles.to)
-  }
-  arena.barrier()
-  for (let n = thread; n < items.length * group; n += threads) {
-    const i = Math.floor(n / group)
-    steps.exponentials(items[i], i, n % group)
-  }
-  arena.barrier()
-  const blocks = a.headSize / block
-  for (let n = thread; n < items.length * blocks; n += threads) {
-    const i = Math.floor(n / blocks)
-    const from = n % blocks * block
-    steps.combine(items[i], i, from, from + block)
-  }
-}
-
-/** The kernels' steps on an item, with its intermediate results in one of the arena's areas. */
-function attentionSteps ({ kernels, thread, layout: { scratch } }: Arena, { headSize, headCount, keyValueHeadCount }: Architecture) {
-  const group = headCount / keyValueHeadCount
-  const block = Math.min(32, headSize)
-  const scale = Math.fround(1 / Math.sqrt(headSize))
-  const queriesOf = (area: number) => scratch.attentionAreas + area * scratch.attentionAreaBytes
-  const scoresOf = (area: number) => queriesOf(area) + group * (2 * headSize + 64)
-  const scoreBytes = scratch.scoreBytes
-  const weights = scratch.attentionWeights + thread * ATTENTION_WEIGHT_BYTES
-  return {
-    prepare (item: Item, area: number): void {
-      kernels.prepareQueries(item.query, group, headSize, block, scale, queriesOf(area))
-    },
-    score (item: Item, area: number, fromTile: number, toTile: number): void {
-      kernels.scoreTiles(queriesOf(area), group, item.table, item.keys, fromTile, toTile, item.first, item.position,
-        headSize, block, scoresOf(area), scoreBytes)
-    },
-    exponentials (item: Item, area: number, head: number): void {
-      kernels.exponentials(queriesOf(area), head, headSize, item.first >> 5, item.position >> 5, scoresOf(area), scoreBytes)
-    },
-    combine (item: Item, area: number, from: number, to: number): void {
-      kernels.combineValues(queriesOf(area), group, item.table, item.values, item.first, item.position,
-        headSize, block, from, to, scoresOf(area), scoreBytes, weights, item.output)
+    arena.barrier()
+    for (let n = thread; n < items * this.#group; n += threads) {
+      const item = Math.floor(n / this.#group)
+      this.#exponentials(item, item, n % this.#group)
     }
+    arena.barrier()
+    const blocks = this.#architecture.headSize / this.#block
+    for (let n = thread; n < items * blocks; n += threads) {
+      const item = Math.floor(n / blocks)
+      const from = n % blocks * this.#block
+      this.#combine(item, item, from, from + this.#block)
+    }
+  }
+
+  // ---- where an item's data is ----
+
+  #row (item: number): number {
+    return Math.floor(item / this.#architecture.keyValueHeadCount)
+  }
+
+  #head (item: number): number {
+    return item % this.#architecture.keyValueHeadCount
+  }
+
+  #position (item: number): number {
+    return this.#step.positions[this.#row(item)]
+  }
+
+  /** First position that an item sees. */
+  #first (item: number): number {
+    const { window } = this.#unit
+    return window === null ? 0 : Math.max(0, this.#position(item) - window + 1)
+  }
+
+  #firstTile (item: number): number {
+    return Math.floor(this.#first(item) / TILE)
+  }
+
+  #lastTile (item: number): number {
+    return Math.floor(this.#position(item) / TILE)
+  }
+
+  /** Most positions that a row sees. */
+  #longest (): number {
+    let longest = 0
+    for (let row = 0; row < this.#step.rows; row++) {
+      const item = row * this.#architecture.keyValueHeadCount
+      longest = Math.max(longest, this.#position(item) - this.#first(item) + 1)
+    }
+    return longest
+  }
+
+  /** The session's table of tiles. */
+  #table (item: number): number {
+    const { tables, tableStride } = this.#arena.layout
+    return tables + this.#step.tables[this.#row(item)] * tableStride
+  }
+
+  /** The KV head's run of key tiles, from a tile's place in its page; its values follow. */
+  #keys (item: number): number {
+    return this.#unit.tiles + this.#head(item) * 2 * this.#runBytes()
+  }
+
+  #runBytes (): number {
+    return this.#arena.layout.tileBytes * PAGE_TILES
+  }
+
+  /** Of the group's queries and outputs, from those of all rows. */
+  #queryOffset (item: number): number {
+    return (this.#row(item) * this.#architecture.headCount + this.#head(item) * this.#group) * this.#headBytes
+  }
+
+  /** An area holds an item's quantised queries and, behind them, its scores. */
+  #queries (area: number): number {
+    const { scratch } = this.#arena.layout
+    return scratch.attentionAreas + area * scratch.attentionAreaBytes
+  }
+
+  #scores (area: number): number {
+    return this.#queries(area) + this.#group * (2 * this.#architecture.headSize + 64)
+  }
+
+  // ---- the steps ----
+
+  /** Norms and RoPE of an item's heads; its key and value go into the cache. */
+  #store (item: number): void {
+    const { kernels, layout: { scratch }, words } = this.#arena
+    const { headSize, keyValueHeadCount, normEpsilon } = this.#architecture
+    const { queryNorm, keyNorm } = this.#unit.vectors
+    const row = this.#row(item)
+    const query = scratch.query + this.#queryOffset(item)
+    const keyValue = (row * keyValueHeadCount + this.#head(item)) * this.#headBytes
+    const key = scratch.key + keyValue
+    if (queryNorm !== undefined && keyNorm !== undefined) {
+      for (let head = 0; head < this.#group; head++) {
+        const at = query + head * this.#headBytes
+        kernels.rmsNorm(at, queryNorm.offset, at, headSize, normEpsilon)
+      }
+      kernels.rmsNorm(key, keyNorm.offset, key, headSize, normEpsilon)
+    }
+    const angles = row * this.#headBytes / 2
+    kernels.rotate(query, scratch.cos + angles, scratch.sin + angles, this.#group, headSize)
+    kernels.rotate(key, scratch.cos + angles, scratch.sin + angles, 1, headSize)
+    const keys = words[this.#table(item) / 4 + this.#lastTile(item)] + this.#keys(item)
+    kernels.storeKeyValue(key, scratch.value + keyValue, keys, keys + this.#runBytes(), this.#position(item) % TILE, headSize, this.#block)
+  }
+
+  #prepare (item: number, area: number): void {
+    const { kernels, layout: { scratch } } = this.#arena
+    kernels.prepareQueries(scratch.query + this.#queryOffset(item), this.#group, this.#architecture.headSize, this.#block, this.#scale, this.#queries(area))
+  }
+
+  #score (item: number, area: number, fromTile: number, toTile: number): void {
+    const { kernels, layout: { scratch } } = this.#arena
+    kernels.scoreTiles(this.#queries(area), this.#group, this.#table(item), this.#keys(item), fromTile, toTile, this.#first(item),
+      this.#position(item), this.#architecture.headSize, this.#block, this.#scores(area), scratch.scoreBytes)
+  }
+
+  #exponentials (item: number, area: number, head: number): void {
+    const { kernels, layout: { scratch } } = this.#arena
+    kernels.exponentials(this.#queries(area), head, this.#architecture.headSize, this.#firstTile(item), this.#lastTile(item), this.#scores(area), scratch.scoreBytes)
+  }
+
+  #combine (item: number, area: number, from: number, to: number): void {
+    const { kernels, layout: { scratch } } = this.#arena
+    kernels.combineValues(this.#queries(area), this.#group, this.#table(item), this.#keys(item) + this.#runBytes(), this.#first(item), this.#position(item),
+      this.#architecture.headSize, this.#block, from, to, this.#scores(area), scratch.scoreBytes, this.#weights, scratch.attention + this.#queryOffset(item))
   }
 }

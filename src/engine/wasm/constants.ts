@@ -19,6 +19,12 @@ export const PAGE_TILES = 8
  */
 export const PIECES_PER_THREAD = 4
 
+/** Rows of a piece are whole units of this: four groups of four rows, which a product with one token takes together. */
+export const ROW_GRAIN = 16
+
+/** Elements of an activation that have one scale; part of profile exact-1. */
+export const ACTIVATION_BLOCK = 32
+
 /** Counters of pieces that a unit takes in a step at most: one for each product. A head takes one for each group of rows. */
 export const COUNTERS_PER_UNIT = 8
 

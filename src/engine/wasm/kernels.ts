@@ -14,7 +14,7 @@ export interface KernelChoice {
   streams: 1 | 4
 }
 
-type Product = (w: number, a: number, at: number, sum: number, scaled: number, y: number, from: number, to: number, blocks: number, tokens: number, rows: number, streams: number, zeroShift: number, nibble: number) => void
+export type Product = (w: number, a: number, at: number, sum: number, scaled: number, y: number, from: number, to: number, blocks: number, tokens: number, rows: number, streams: number, zeroShift: number, nibble: number) => void
 type Dequantise = (w: number, y: number, row: number, blocks: number, zeroShift: number) => void
 
 /** Exports of the compiled kernels; see src/engine/kernels for what each does. */
@@ -64,10 +64,11 @@ export function instantiateKernels (module: WebAssembly.Module, memory: WebAssem
   return instance.exports as unknown as Kernels & Record<string, unknown>
 }
 
-/** The product of a kind of matrix with the variant's instructions; products of 8 bits have one way only. */
-export function productFor (kernels: Record<string, unknown>, kind: ProductKind, variant: KernelVariant): Product {
-  const suffix = kind.endsWith('8') ? '' : variant === 'plain' ? 'plain' : variant.slice('relaxed-'.length)
-  return kernels[kind + suffix] as Product
+/** The products of all kinds of matrices with a variant's instructions; products of 8 bits have one way only. */
+export function productsOf (kernels: Record<string, unknown>, variant: KernelVariant): Record<ProductKind, Product> {
+  const suffix = variant === 'plain' ? 'plain' : variant.slice('relaxed-'.length)
+  const { symmetric8, affine8, [`symmetric4${suffix}`]: symmetric4, [`affine4${suffix}`]: affine4 } = kernels
+  return { symmetric4, affine4, symmetric8, affine8 } as Record<ProductKind, Product>
 }
 
 /** Dequantises a row of a kind of matrix. */

@@ -1,111 +1,137 @@
-import { attendRows } from './attention.ts'
+import { Attention } from './attention.ts'
+import { ACTIVATION_BLOCK, ROW_GRAIN } from './constants.ts'
 import type { Architecture } from '../../model/index.ts'
 import type { Arena } from './arena.ts'
 import type { UnitLayout } from './arena-layout.ts'
+import type { MatrixLayout } from './matrix-layout.ts'
 import type { Step } from './step.ts'
 
 /**
- * One layer of docs/numerics.md, section 5, as one of `threads` threads. Reads
- * and writes the rows in `scratch.hidden`; all threads must have passed a
- * barrier before, and have to pass one after.
+ * One layer of docs/numerics.md, section 5, as one of `threads` threads. It is
+ * made once and holds what its steps need: a step allocates nothing.
  */
-export function runLayer (arena: Arena, a: Architecture, unit: UnitLayout, step: Step): void {
-  attention(arena, a, unit, step)
-  arena.barrier()
-  feedForward(arena, a, unit, step)
-}
+export class Layer {
+  readonly #arena: Arena
+  readonly #architecture: Architecture
+  readonly #unit: UnitLayout
+  readonly #attention: Attention
+  readonly #projections: Array<{ matrix: MatrixLayout, work: (from: number, to: number) => void }>
+  /** rows of the step under way */
+  #rows = 0
 
-function attention (arena: Arena, a: Architecture, unit: UnitLayout, step: Step): void {
-  const { layout: { scratch } } = arena
-  const { matrices, vectors } = unit
-  const { rows } = step
-
-  normAndQuantise(arena, a, vectors.attentionNorm!.offset, rows)
-
-  const projections = [
-    { matrix: matrices.query!, bias: vectors.queryBias, y: scratch.query },
-    { matrix: matrices.key!, bias: vectors.keyBias, y: scratch.key },
-    { matrix: matrices.value!, bias: vectors.valueBias, y: scratch.value }
-  ]
-  for (const { matrix, bias, y } of projections) {
-    arena.forEachPiece(matrix.rows, 8, (from, to) => {
-      arena.product(matrix, scratch.activations, y, from, to, rows)
-      if (bias !== undefined) addBias(arena, y, bias.offset, matrix.rows, from, to, rows)
-    })
+  constructor (arena: Arena, architecture: Architecture, unit: UnitLayout) {
+    this.#arena = arena
+    this.#architecture = architecture
+    this.#unit = unit
+    this.#attention = new Attention(arena, architecture, unit)
+    const { layout: { scratch } } = arena
+    const { matrices, vectors } = unit
+    this.#projections = [
+      { matrix: matrices.query!, bias: vectors.queryBias, y: scratch.query },
+      { matrix: matrices.key!, bias: vectors.keyBias, y: scratch.key },
+      { matrix: matrices.value!, bias: vectors.valueBias, y: scratch.value }
+    ].map(({ matrix, bias, y }) => ({
+      matrix,
+      work: (from, to) => {
+        arena.product(matrix, scratch.activations, y, from, to, this.#rows)
+        if (bias !== undefined) this.#addBias(y, bias.offset, matrix.rows, from, to)
+      }
+    }))
   }
-  arena.barrier()
 
-  attendRows(arena, a, unit, step)
-  arena.barrier()
+  /**
+   * Reads and writes the rows in `scratch.hidden`; all threads must have passed
+   * a barrier before, and have to pass one after.
+   */
+  run (step: Step): void {
+    const { matrices } = this.#unit
+    const arena = this.#arena
+    this.#rows = step.rows
+    this.#forEachRow(this.#attentionNorm)
+    for (const { matrix, work } of this.#projections) arena.forEachPiece(matrix.rows, ROW_GRAIN, work)
+    arena.barrier()
+    this.#attention.run(step)
+    arena.barrier()
+    this.#forEachRow(this.#quantiseAttention)
+    arena.forEachPiece(matrices.attentionOutput!.rows, ROW_GRAIN, this.#attentionOutput)
+    arena.barrier()
+    this.#forEachRow(this.#feedForwardNorm)
+    arena.forEachPiece(this.#architecture.feedForwardSize, ACTIVATION_BLOCK, this.#gateAndUp)
+    arena.barrier()
+    arena.forEachPiece(matrices.down!.rows, ROW_GRAIN, this.#down)
+  }
 
-  quantiseRows(arena, scratch.attention, a.headCount * a.headSize, rows)
-  const matrix = matrices.attentionOutput!
-  const bias = vectors.attentionOutputBias
-  arena.forEachPiece(matrix.rows, 8, (from, to) => {
-    arena.product(matrix, scratch.activations, scratch.temporary, from, to, rows)
-    if (bias !== undefined) addBias(arena, scratch.temporary, bias.offset, matrix.rows, from, to, rows)
-    addResidual(arena, a, from, to, rows)
-  })
-}
+  // what threads do with a row, or with rows [from, to) of a matrix
 
-function feedForward (arena: Arena, a: Architecture, { matrices, vectors }: UnitLayout, { rows }: Step): void {
-  const { kernels, layout: { scratch } } = arena
-  normAndQuantise(arena, a, vectors.feedForwardNorm!.offset, rows)
+  readonly #attentionNorm = (row: number): void => this.#normAndQuantise(row, this.#unit.vectors.attentionNorm!.offset)
 
-  // gate, up, their product and its quantisation stay in one thread: pieces are whole blocks
-  arena.forEachPiece(a.feedForwardSize, 32, (from, to) => {
-    arena.product(matrices.gate!, scratch.activations, scratch.gate, from, to, rows)
-    arena.product(matrices.up!, scratch.activations, scratch.up, from, to, rows)
-    for (let row = 0; row < rows; row++) {
-      const at = (row * matrices.gate!.paddedRows + from) * 4
-      kernels.swiGlu(scratch.gate + at, scratch.up + at, to - from)
-      arena.quantise(scratch.gate + at, scratch.feedForward, row, a.feedForwardSize, from, to - from)
+  readonly #feedForwardNorm = (row: number): void => this.#normAndQuantise(row, this.#unit.vectors.feedForwardNorm!.offset)
+
+  readonly #quantiseAttention = (row: number): void => {
+    const { scratch } = this.#arena.layout
+    const columns = this.#architecture.headCount * this.#architecture.headSize
+    this.#arena.quantise(scratch.attention + row * columns * 4, scratch.activations, row, columns)
+  }
+
+  readonly #attentionOutput = (from: number, to: number): void => {
+    const { scratch } = this.#arena.layout
+    const matrix = this.#unit.matrices.attentionOutput!
+    const bias = this.#unit.vectors.attentionOutputBias
+    this.#arena.product(matrix, scratch.activations, scratch.temporary, from, to, this.#rows)
+    if (bias !== undefined) this.#addBias(scratch.temporary, bias.offset, matrix.rows, from, to)
+    this.#addResidual(from, to)
+  }
+
+  /** Gate, up, their product and its quantisation stay in one thread: pieces are whole blocks. */
+  readonly #gateAndUp = (from: number, to: number): void => {
+    const arena = this.#arena
+    const { scratch } = arena.layout
+    const { gate, up } = this.#unit.matrices
+    arena.product(gate!, scratch.activations, scratch.gate, from, to, this.#rows)
+    arena.product(up!, scratch.activations, scratch.up, from, to, this.#rows)
+    for (let row = 0; row < this.#rows; row++) {
+      const at = (row * gate!.paddedRows + from) * 4
+      arena.kernels.swiGlu(scratch.gate + at, scratch.up + at, to - from)
+      arena.quantise(scratch.gate + at, scratch.feedForward, row, this.#architecture.feedForwardSize, from, to - from)
     }
-  })
-  arena.barrier()
+  }
 
-  arena.forEachPiece(matrices.down!.rows, 8, (from, to) => {
-    arena.product(matrices.down!, scratch.feedForward, scratch.temporary, from, to, rows)
-    addResidual(arena, a, from, to, rows)
-  })
-}
+  readonly #down = (from: number, to: number): void => {
+    const { scratch } = this.#arena.layout
+    this.#arena.product(this.#unit.matrices.down!, scratch.feedForward, scratch.temporary, from, to, this.#rows)
+    this.#addResidual(from, to)
+  }
 
-/** Norm and quantisation of `scratch.hidden` into `scratch.activations`, for all threads to read. */
-function normAndQuantise (arena: Arena, a: Architecture, weight: number, rows: number): void {
-  const { kernels, layout: { scratch } } = arena
-  forEachRow(arena, rows, row => {
-    const at = row * a.hiddenSize * 4
-    kernels.rmsNorm(scratch.hidden + at, weight, scratch.temporary + at, a.hiddenSize, a.normEpsilon)
-    arena.quantise(scratch.temporary + at, scratch.activations, row, a.hiddenSize)
-  })
-}
+  /** Norm and quantisation of `scratch.hidden` into `scratch.activations`. */
+  #normAndQuantise (row: number, weight: number): void {
+    const { kernels, layout: { scratch } } = this.#arena
+    const { hiddenSize, normEpsilon } = this.#architecture
+    const at = row * hiddenSize * 4
+    kernels.rmsNorm(scratch.hidden + at, weight, scratch.temporary + at, hiddenSize, normEpsilon)
+    this.#arena.quantise(scratch.temporary + at, scratch.activations, row, hiddenSize)
+  }
 
-function quantiseRows (arena: Arena, x: number, columns: number, rows: number): void {
-  forEachRow(arena, rows, row => {
-    arena.quantise(x + row * columns * 4, arena.layout.scratch.activations, row, columns)
-  })
-}
+  /**
+   * Rows shared among threads, then a barrier. One row each thread computes for
+   * itself: that takes no longer than to wait for another, and all of them
+   * write the same bytes, each before it reads them.
+   */
+  #forEachRow (work: (row: number) => void): void {
+    if (this.#rows === 1) return work(0)
+    for (let row = this.#arena.thread; row < this.#rows; row += this.#arena.threads) work(row)
+    this.#arena.barrier()
+  }
 
-/**
- * Rows shared among threads, then a barrier. One row each thread computes for
- * itself: that takes no longer than to wait for another, and all of them write
- * the same bytes, each before it reads them.
- */
-function forEachRow (arena: Arena, rows: number, work: (row: number) => void): void {
-  if (rows === 1) return work(0)
-  for (let row = arena.thread; row < rows; row += arena.threads) work(row)
-  arena.barrier()
-}
+  #addBias (y: number, bias: number, stride: number, from: number, to: number): void {
+    for (let row = 0; row < this.#rows; row++) this.#arena.kernels.addInto(y + (row * stride + from) * 4, bias + from * 4, to - from)
+  }
 
-function addBias (arena: Arena, y: number, bias: number, stride: number, from: number, to: number, rows: number): void {
-  for (let row = 0; row < rows; row++) arena.kernels.addInto(y + (row * stride + from) * 4, bias + from * 4, to - from)
-}
-
-/** hidden += temporary on columns [from, to) */
-function addResidual (arena: Arena, a: Architecture, from: number, to: number, rows: number): void {
-  const { hidden, temporary } = arena.layout.scratch
-  for (let row = 0; row < rows; row++) {
-    const at = (row * a.hiddenSize + from) * 4
-    arena.kernels.addInto(hidden + at, temporary + at, to - from)
+  /** hidden += temporary on columns [from, to) */
+  #addResidual (from: number, to: number): void {
+    const { hidden, temporary } = this.#arena.layout.scratch
+    for (let row = 0; row < this.#rows; row++) {
+      const at = (row * this.#architecture.hiddenSize + from) * 4
+      this.#arena.kernels.addInto(hidden + at, temporary + at, to - from)
+    }
   }
 }

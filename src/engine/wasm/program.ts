@@ -1,6 +1,6 @@
 import { fillRopeRow, frequencies } from '../rope-table.ts'
 import { runHead } from './head.ts'
-import { runLayer } from './layer.ts'
+import { Layer } from './layer.ts'
 import type { Architecture } from '../../model/index.ts'
 import type { Arena } from './arena.ts'
 import type { UnitLayout } from './arena-layout.ts'
@@ -11,11 +11,14 @@ export class Program {
   readonly #architecture: Architecture
   readonly #arenas: Arena[]
   readonly #frequencies: Float64Array
+  /** by number of the unit */
+  readonly #layers: Map<number, Layer>
 
   constructor (architecture: Architecture, arenas: Arena[]) {
     this.#architecture = architecture
     this.#arenas = arenas
     this.#frequencies = frequencies(architecture)
+    this.#layers = new Map(arenas.flatMap(arena => arena.layout.units.filter(unit => unit.kind === 'layer').map(unit => [unit.unit, new Layer(arena, architecture, unit)])))
   }
 
   run (step: Step): StepResult {
@@ -31,7 +34,7 @@ export class Program {
           continue
         }
         if (unit.kind === 'embed') this.#embed(arena, unit, step)
-        else runLayer(arena, this.#architecture, unit, step)
+        else this.#layers.get(unit.unit)!.run(step)
         arena.barrier()
         this.#checkFinite(arena, unit, step, result)
       }
