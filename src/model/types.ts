@@ -12,11 +12,17 @@ export interface UnitRange {
   to: number
 }
 
-/** Element types of tensors in model files. */
+/**
+ * Element types of tensors in model files: those of ggml, and three that only
+ * packages have (docs/numerics.md, section 1): `Q3_32`, weights of 3 bits;
+ * `Q8_8`, left factors of low-rank corrections; `ZERO`, a matrix of zeros,
+ * which has no bytes: the base of a matrix that is a low-rank product alone.
+ */
 export type TensorType =
   | 'F32' | 'F16' | 'BF16'
   | 'Q4_0' | 'Q4_1' | 'Q5_0' | 'Q5_1' | 'Q8_0'
   | 'Q4_K' | 'Q5_K' | 'Q6_K'
+  | 'Q3_32' | 'Q8_8' | 'ZERO'
 
 /** Where the bytes of one tensor are. Row-major; `shape` is `[rows, columns]` or `[length]`. */
 export interface TensorSource {

@@ -2,7 +2,7 @@ import { ELEMENT_TYPES } from '../../src/model/index.ts'
 import type { TensorType } from '../../src/model/index.ts'
 import { randomBytes } from './random-bytes.ts'
 
-/** Offsets of float16 fields in a block of each type. */
+/** Offsets of float16 fields in a block of each type; what matters is the byte after, which has the exponent. */
 const HALVES: Readonly<Record<TensorType, number[]>> = {
   F32: [2],
   F16: [0],
@@ -14,7 +14,10 @@ const HALVES: Readonly<Record<TensorType, number[]>> = {
   Q8_0: [0],
   Q4_K: [0, 2],
   Q5_K: [0, 2],
-  Q6_K: [208]
+  Q6_K: [208],
+  Q3_32: [0],
+  Q8_8: [-1],
+  ZERO: []
 }
 
 /** `elements` weights of a type: random bytes whose floats are finite. */

@@ -34,6 +34,8 @@ const SHAPES: Readonly<Record<ProductKind, RecordShape>> = {
 }
 
 const KINDS: Readonly<Record<WeightFormat, { kind: ProductKind, zeroShift: number }>> = {
+  // 3-bit codes take the room of 4-bit ones in memory; bytes stored and sent are what they save
+  q3: { kind: 'symmetric4', zeroShift: 3 },
   q4s: { kind: 'symmetric4', zeroShift: 3 },
   q4: { kind: 'affine4', zeroShift: 0 },
   q4k: { kind: 'affine4', zeroShift: 0 },

@@ -62,7 +62,10 @@ export const STORAGE_CODES: Readonly<Record<TensorType, number>> = {
   Q4_K: 12,
   Q5_K: 13,
   Q6_K: 14,
-  BF16: 30
+  BF16: 30,
+  Q3_32: 1000,
+  Q8_8: 1001,
+  ZERO: 1002
 }
 
 /** Element types of vectors. */

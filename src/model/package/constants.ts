@@ -29,10 +29,10 @@ export const BASE_TYPES: Readonly<Record<CompressionMode, readonly TensorType[]>
   q8: ['Q8_0'],
   q5: ['Q5_0', 'Q5_1', 'Q5_K'],
   q4: ['Q4_0', 'Q4_1', 'Q4_K'],
-  q3: [],
+  q3: ['Q3_32'],
   'q8+svd': ['Q8_0'],
   'q5+svd': ['Q5_0', 'Q5_1', 'Q5_K'],
   'q4+svd': ['Q4_0', 'Q4_1', 'Q4_K'],
-  'q3+svd': [],
-  svd: []
+  'q3+svd': ['Q3_32'],
+  svd: ['ZERO']
 }

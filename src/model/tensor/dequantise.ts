@@ -2,6 +2,7 @@ import type { TensorType } from '../types.ts'
 import { ELEMENT_TYPES } from './element-types.ts'
 import { halfTable } from './half.ts'
 import { dequantise4K, dequantise5K, dequantise6K } from './k-quants.ts'
+import { powerScale, threeBits } from './own-types.ts'
 
 /**
  * The float32 values of whole blocks, as ggml computes them: the same float32
@@ -10,10 +11,11 @@ import { dequantise4K, dequantise5K, dequantise6K } from './k-quants.ts'
  * so that only the addition of a minimum rounds, once, as in ggml.
  *
  * @param bytes whole blocks of `type`
- * @throws RangeError where `bytes` is not a whole number of blocks
+ * @throws RangeError where `bytes` is not a whole number of blocks; for `ZERO`, whose bytes do not tell how many there are
  */
 export function dequantise (type: TensorType, bytes: Uint8Array): Float32Array {
   const block = ELEMENT_TYPES[type]
+  if (block.bytes === 0) throw new RangeError(`${type} has no bytes: only its shape says how many elements there are`)
   const count = bytes.length / block.bytes
   if (!Number.isInteger(count)) throw new RangeError(`${bytes.length} bytes are not a whole number of ${type} blocks`)
   const out = new Float32Array(count * block.elements)
@@ -85,5 +87,19 @@ const decoders: Record<TensorType, Decoder> = {
   },
   Q4_K: dequantise4K,
   Q5_K: dequantise5K,
-  Q6_K: dequantise6K
+  Q6_K: dequantise6K,
+  Q3_32: (bytes, out, half) => {
+    for (let at = 0, o = 0; at < bytes.length; at += 14, o += 32) {
+      const scale = half[bytes[at] | bytes[at + 1] << 8]
+      const zero = 8 - (bytes[at] & 1)
+      for (let i = 0; i < 32; i++) out[o + i] = scale * (2 * threeBits(bytes, at + 2, i) - zero)
+    }
+  },
+  Q8_8: (bytes, out) => {
+    for (let at = 0, o = 0; at < bytes.length; at += 9, o += 8) {
+      const scale = powerScale(bytes[at])
+      for (let i = 0; i < 8; i++) out[o + i] = scale * (bytes[at + 1 + i] << 24 >> 24)
+    }
+  },
+  ZERO: () => {}
 }

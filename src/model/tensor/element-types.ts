@@ -1,6 +1,6 @@
 import type { TensorType } from '../types.ts'
 
-/** Elements and bytes of one block of each type (1 element for plain floats). Layouts: `ggml-common.h` of ggml. */
+/** Elements and bytes of one block of each type (1 element for plain floats). Layouts: `ggml-common.h` of ggml; own types: docs/numerics.md, section 1. */
 export const ELEMENT_TYPES: Readonly<Record<TensorType, { elements: number, bytes: number }>> = {
   F32: { elements: 1, bytes: 4 },
   F16: { elements: 1, bytes: 2 },
@@ -12,7 +12,10 @@ export const ELEMENT_TYPES: Readonly<Record<TensorType, { elements: number, byte
   Q8_0: { elements: 32, bytes: 34 },
   Q4_K: { elements: 256, bytes: 144 },
   Q5_K: { elements: 256, bytes: 176 },
-  Q6_K: { elements: 256, bytes: 210 }
+  Q6_K: { elements: 256, bytes: 210 },
+  Q3_32: { elements: 32, bytes: 14 },
+  Q8_8: { elements: 8, bytes: 9 },
+  ZERO: { elements: 32, bytes: 0 }
 }
 
 /** Bytes of `elements` elements, or undefined where they do not fill whole blocks. */

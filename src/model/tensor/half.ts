@@ -25,6 +25,18 @@ export function halfTable (): Float32Array {
 const float64 = new Float64Array(1)
 const words = new Uint32Array(float64.buffer)
 
+/** Bits of the float16 nearest to `value`, ties to even; beyond 65,504 those of an infinity, also for NaN. */
+export function nearestHalf (value: number): number {
+  const size = Math.abs(value)
+  const sign = value < 0 ? 0x8000 : 0
+  if (!(size < 65_520)) return sign | 0x7c00
+  float64[0] = size
+  const exponent = Math.max(((words[1] >>> 20) & 2047) - 1023, -14)
+  // in units of the last place, ties to even; a carry into the exponent is right as it is
+  const units = size / 2 ** (exponent - 10) + 2 ** 52 - 2 ** 52
+  return sign | ((exponent + 14) << 10) + units
+}
+
 /** The smallest float16 not below `value` (≥ 0), or Infinity beyond 65,504. */
 export function smallestHalfAtLeast (value: number): number {
   if (value === 0) return 0

@@ -88,12 +88,15 @@ export function readTensorBytes (source: TensorSource): Uint8Array {
 }
 
 /**
- * Float32 values of a tensor, row-major, rows in canonical order.
+ * Float32 values of a tensor, or of its rows [fromRow, toRow), row-major, rows
+ * in canonical order. A low-rank correction is not added.
  *
- * @throws ModelFileError as readRange; NonFiniteWeightError for NaN or infinities
+ * @throws ModelFileError as readRange; RangeError for rows outside the tensor; NonFiniteWeightError for NaN or infinities
  */
-export function readTensor (source: TensorSource): Float32Array {
-  const values = dequantise(source.type, readTensorBytes(source))
+export function readTensor (source: TensorSource, fromRow = 0, toRow = layout(source).rows): Float32Array {
+  const bytes = readTensorRows(source, fromRow, toRow)
+  if (source.type === 'ZERO') return new Float32Array((toRow - fromRow) * rowsAndColumns(source.shape).columns)
+  const values = dequantise(source.type, bytes)
   for (let i = 0; i < values.length; i++) {
     // x - x is 0 for every finite x
     if (values[i] - values[i] !== 0) {

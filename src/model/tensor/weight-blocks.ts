@@ -5,9 +5,13 @@ import { dequantise } from './dequantise.ts'
 import { ELEMENT_TYPES } from './element-types.ts'
 import { halfTable, smallestHalfAtLeast } from './half.ts'
 import { packedMinimum, packedScale } from './k-quants.ts'
+import { threeBits } from './own-types.ts'
 
 /** Weight formats of profile `exact-1` (docs/numerics.md, section 1). */
-export type WeightFormat = 'q4s' | 'q4' | 'q4k' | 'q5s' | 'q5' | 'q5k' | 'q8'
+export type WeightFormat = 'q3' | 'q4s' | 'q4' | 'q4k' | 'q5s' | 'q5' | 'q5k' | 'q8'
+
+/** Types that weights come in, as opposed to left factors (`decodeLeftFactor`) and to no weights at all. */
+export type WeightType = Exclude<TensorType, 'Q8_8' | 'ZERO'>
 
 /**
  * Rows of a matrix in canonical form, in blocks of 32 consecutive columns.
@@ -19,7 +23,7 @@ export interface WeightBlocks {
   columns: number
   /** one unsigned code a weight, row-major: rows × columns */
   codes: Uint8Array
-  /** 8 for q4s, 16 for q5s, 128 for q8, 0 for affine formats */
+  /** 8 for q3 and q4s, 16 for q5s, 128 for q8, 0 for affine formats */
   zero: number
   /** row-major: rows × columns / 32 */
   scales: Float32Array
@@ -27,7 +31,8 @@ export interface WeightBlocks {
   minimums: Float32Array | null
 }
 
-const FORMATS: Readonly<Record<TensorType, WeightFormat>> = {
+const FORMATS: Readonly<Record<WeightType, WeightFormat>> = {
+  Q3_32: 'q3',
   Q4_0: 'q4s',
   Q4_1: 'q4',
   Q5_0: 'q5s',
@@ -42,10 +47,19 @@ const FORMATS: Readonly<Record<TensorType, WeightFormat>> = {
 }
 
 /** Code that stands for weight 0 of symmetric formats, 0 for affine ones. */
-const ZEROS: Readonly<Record<WeightFormat, number>> = { q4s: 8, q4: 0, q4k: 0, q5s: 16, q5: 0, q5k: 0, q8: 128 }
+const ZEROS: Readonly<Record<WeightFormat, number>> = { q3: 8, q4s: 8, q4: 0, q4k: 0, q5s: 16, q5: 0, q5k: 0, q8: 128 }
 
-/** The format that weights of a source type have in the engine. */
+export function isWeightType (type: TensorType): type is WeightType {
+  return Object.hasOwn(FORMATS, type)
+}
+
+/**
+ * The format that weights of a source type have in the engine.
+ *
+ * @throws RangeError for types that are no weights
+ */
 export function weightFormat (type: TensorType): WeightFormat {
+  if (!isWeightType(type)) throw new RangeError(`${type} is not a type of weights`)
   return FORMATS[type]
 }
 
@@ -62,6 +76,7 @@ export function weightFormat (type: TensorType): WeightFormat {
 export function decodeBlocks (
   type: TensorType, bytes: Uint8Array, rows: number, columns: number, name = 'tensor'
 ): WeightBlocks {
+  const format = weightFormat(type)
   const source = ELEMENT_TYPES[type]
   if (columns <= 0 || columns % BLOCK_COLUMNS !== 0) {
     throw new RangeError(`${name}: ${columns} columns are not a multiple of ${BLOCK_COLUMNS}, as profile exact-1 requires`)
@@ -72,7 +87,6 @@ export function decodeBlocks (
   if (rows * columns / source.elements * source.bytes !== bytes.length) {
     throw new RangeError(`${name}: ${bytes.length} bytes are not ${rows} × ${columns} weights of type ${type}`)
   }
-  const format = FORMATS[type]
   const affine = ZEROS[format] === 0
   const blocks: WeightBlocks = {
     format,
@@ -83,7 +97,7 @@ export function decodeBlocks (
     scales: new Float32Array(rows * columns / BLOCK_COLUMNS),
     minimums: affine ? new Float32Array(rows * columns / BLOCK_COLUMNS) : null
   }
-  decoders[type](bytes, blocks, name)
+  decoders[type as WeightType](bytes, blocks, name)
   checkFinite(blocks.scales, name, 'scale')
   if (blocks.minimums !== null) checkFinite(blocks.minimums, name, 'minimum')
   return blocks
@@ -91,7 +105,15 @@ export function decodeBlocks (
 
 type Decoder = (bytes: Uint8Array, blocks: WeightBlocks, name: string) => void
 
-const decoders: Readonly<Record<TensorType, Decoder>> = {
+const decoders: Readonly<Record<WeightType, Decoder>> = {
+  Q3_32: (bytes, { codes, scales }) => {
+    const half = halfTable()
+    for (let at = 0, o = 0, b = 0; at < bytes.length; at += 14, o += 32, b++) {
+      scales[b] = half[bytes[at] | bytes[at + 1] << 8]
+      const lowest = bytes[at] & 1
+      for (let i = 0; i < 32; i++) codes[o + i] = 2 * threeBits(bytes, at + 2, i) + lowest
+    }
+  },
   Q4_0: (bytes, { codes, scales }) => {
     const half = halfTable()
     for (let at = 0, o = 0, b = 0; at < bytes.length; at += 18, o += 32, b++) {

@@ -6,7 +6,7 @@ import { halfTable } from '../../../src/model/tensor/index.ts'
 import { blockValues } from '../../support/block-values.ts'
 import { randomBlocks } from '../../support/random-blocks.ts'
 
-const LOSSLESS: TensorType[] = ['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K']
+const LOSSLESS: TensorType[] = ['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'Q4_K', 'Q5_K', 'Q3_32']
 const REQUANTISED: TensorType[] = ['Q6_K', 'F16', 'BF16', 'F32']
 
 function bytesOf (values: ArrayLike<number>): Uint8Array {
