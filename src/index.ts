@@ -8,6 +8,13 @@
 export {
   cacheDirectory, catalogue, dataDirectory, describeFile, findInCatalogue, listModels, openModel, pullModel, resolveModel
 } from './model/index.ts'
+export {
+  createBlockStore, createPackageWriter, deriveManifest, packModel, readPackage, verifyPackage, writeDerived
+} from './model/index.ts'
+export type {
+  About, BlockStore, ChooseRank, Compression, CompressionMode, LowRankSource, MatrixCompression, Package, PackageReport, PackageWriter,
+  PackageWriterInit, PackedTensor, PackOptions, UnitTensors, VerifiedFile, VerifyOptions
+} from './model/index.ts'
 export type {
   Architecture, CatalogueEntry, ChatMessage, EncodeOptions, FileDescription, GenerationDefaults, HubReference, ListedModel,
   Manifest, Model, OpenModelOptions, OpenProgress, PipReference, PullOptions, PullProgress, ResolveOptions, RopeScaling,
@@ -29,10 +36,10 @@ export type {
 
 // peers, routes and sessions
 export {
-  connectRoute, createLocalRoute, createLocalSession, createPeerNode, DEFAULT_DEADLINES, DEFAULT_LIMITS, planRoute
+  connectRoute, createLocalRoute, createLocalSession, createPeerNode, fetchManifest, fetchUnits, DEFAULT_DEADLINES, DEFAULT_LIMITS, planRoute
 } from './peer/index.ts'
 export type {
-  ConnectRouteInit, Deadlines, LocalRouteOptions, ModelIdentity, PeerEvent, PeerInfo, PeerLimits, PeerNode, PeerNodeInit, RouteCandidate,
+  ConnectRouteInit, Deadlines, FetchedUnits, FetchEvent, FetchInit, FetchUnitsInit, LocalRouteOptions, ModelIdentity, PeerEvent, PeerInfo, PeerLimits, PeerNode, PeerNodeInit, RouteCandidate,
   RouteProgress, RouteSession, StageDescription, StepRequest, StepTimings
 } from './peer/index.ts'
 
@@ -47,8 +54,8 @@ export type {
 export {
   ChatTemplateError, ChecksumError, DiskSpaceError, DownloadInterruptedError, HubAccessError, HubNotFoundError,
   HubResponseError, HubUnreachableError, ManifestError, ModelFileError, ModelNotPresentError, ModelReferenceError,
-  NoChatTemplateError, NonFiniteWeightError, NoPipError, PipError, PullCancelledError, PullError, TokenizerFormatError,
-  UnknownModelError, UnsupportedModelError, UnsupportedTokenizerError, UnusableRepositoryError, WheelError
+  NoChatTemplateError, NonFiniteWeightError, NoPipError, PackageWriteError, PipError, PullCancelledError, PullError, TokenizerFormatError,
+  UnitMissingError, UnknownModelError, UnsupportedModelError, UnsupportedTokenizerError, UnusableRepositoryError, WheelError
 } from './model/index.ts'
 export {
   ContextLengthError, EngineError, EngineStoppedError, InvalidBatchError, InvalidPrefixError, KeyValueBudgetError,
@@ -56,9 +63,9 @@ export {
 } from './engine/index.ts'
 export { InvalidMachineError, InvalidPlanOptionError, NoPlanError, PartitionError, ZeroCapacityError } from './partition/index.ts'
 export {
-  CapacityError, DeadlineError, DialRefusedError, FrameError, FrameVersionError, IncompatibleVersionError,
+  BlocksUnavailableError, CapacityError, DeadlineError, DialRefusedError, FrameError, FrameVersionError, IncompatibleVersionError,
   InvalidAddressError, InvalidOptionError, InvalidRequestError, InvalidRowResultError, KeyFileError, NotStartedError,
   NothingHostedError, OtherModelError, PeerError, PeerUnreachableError, PromptTooLongError, RangeGapError,
   RangeOverlapError, SessionClosedError, SessionEvictedError, StageError, StageFailedError, StageLostError, StageRefusedError,
-  StageStalledError, TextTooShortError
+  StageStalledError, TextTooShortError, WrongBytesError
 } from './peer/index.ts'
