@@ -24,6 +24,9 @@ export const MAX_ABOUT_BYTES = 64 * 1024
 
 export const MAX_NAME_LENGTH = 256
 
+/** Element types of factors (docs/numerics.md, section 1). A left factor's blocks go along the rank, so it serves as nothing else. */
+export const FACTOR_TYPES: Readonly<Record<'left' | 'right', TensorType>> = { left: 'Q8_8', right: 'Q8_0' }
+
 /** Element types that the base of a matrix may have in each mode. */
 export const BASE_TYPES: Readonly<Record<CompressionMode, readonly TensorType[]>> = {
   q8: ['Q8_0'],

@@ -4,7 +4,7 @@ import { MATRIX_ROLES } from '../blob/index.ts'
 import { tensorByteLength } from '../tensor/index.ts'
 import type { BlobHeader, Section } from '../blob/index.ts'
 import type { Architecture, LowRankSource, MatrixCompression, TensorRole, TensorSource, UnitName, UnitSource } from '../types.ts'
-import { BASE_TYPES } from './constants.ts'
+import { BASE_TYPES, FACTOR_TYPES } from './constants.ts'
 
 const LAYER: readonly TensorRole[] = ['attentionNorm', 'query', 'key', 'value', 'attentionOutput', 'feedForwardNorm', 'gate', 'up', 'down']
 const BIASES: readonly TensorRole[] = ['queryBias', 'keyBias', 'valueBias', 'attentionOutputBias']
@@ -77,12 +77,16 @@ function matrix (role: TensorRole, parts: Partial<Record<Section['part'], Placed
     return fail(`has shape [${base.section.shape.join(', ')}], not [${shape.join(', ')}]`)
   }
   const source = tensorSource(base, role)
+  if (source.type === FACTOR_TYPES.left) fail(`is ${source.type}, which is for left factors only`)
   if (compression !== undefined && !BASE_TYPES[compression.mode].includes(source.type)) fail(`is ${source.type}, and the manifest says ${compression.mode}`)
   if (left === undefined && right === undefined) {
     if (compression !== undefined && compression.rank > 0) fail(`has no factors, and the manifest says rank ${compression.rank}`)
     return source
   }
   if (left === undefined || right === undefined || !MATRIX_ROLES.has(role)) return fail('has one factor of two')
+  if (left.section.type !== FACTOR_TYPES.left || right.section.type !== FACTOR_TYPES.right) {
+    fail(`has factors of ${left.section.type} and ${right.section.type}, not ${FACTOR_TYPES.left} and ${FACTOR_TYPES.right}`)
+  }
   const stored = left.section.shape[1]
   if (left.section.shape[0] !== shape[0] || right.section.shape[0] !== stored || right.section.shape[1] !== shape[1]) {
     fail(`has factors [${left.section.shape.join(', ')}] and [${right.section.shape.join(', ')}] for shape [${shape.join(', ')}]`)

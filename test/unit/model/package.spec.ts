@@ -143,7 +143,7 @@ describe('package: the same tensors from different files', function () {
   })
 })
 
-/** Stands for a quantised base with factors; the types are those of today's files. */
+/** A quantised base with factors. */
 function withFactors (architecture: Architecture, rank: number): (unit: number) => UnitTensors {
   return unit => {
     const tensors = randomUnit(architecture, unit, 'Q4_1')
@@ -152,7 +152,7 @@ function withFactors (architecture: Architecture, rank: number): (unit: number) 
       const [rows, columns] = query.shape
       query.lowRank = {
         rank,
-        left: { type: 'F32', bytes: randomBytesOf(rows * rank * 4, 7) },
+        left: { type: 'Q8_8', bytes: randomBytesOf(rows * rank / 8 * 9, 7) },
         right: { type: 'Q8_0', bytes: [randomBytesOf(rank * columns / 32 * 34, 8)] }
       }
     }
@@ -175,7 +175,7 @@ describe('package: compression and ranks', function () {
     const { query } = model.unit(1).tensors
     expect(query).to.have.property('type', 'Q4_1')
     expect(query!.lowRank).to.deep.include({ rank: 32 })
-    expect(Buffer.from(readTensorBytes(query!.lowRank!.left)).equals(randomBytesOf(64 * 32 * 4, 7))).to.equal(true)
+    expect(Buffer.from(readTensorBytes(query!.lowRank!.left)).equals(randomBytesOf(64 * 36, 7))).to.equal(true)
     expect(query!.lowRank!.right.shape).to.deep.equal([32, 64])
     expect(model.unit(1).tensors.key).not.to.have.property('lowRank')
   })
@@ -194,10 +194,10 @@ describe('package: compression and ranks', function () {
     expect(model.modelId).to.equal(manifestId(derived)).and.not.to.equal(modelId)
     expect(readdirSync(join(directory, 'blobs'))).to.deep.equal(blobs)
     const { left, right } = model.unit(1).tensors.query!.lowRank!
-    const stored = Buffer.from(randomBytesOf(64 * 32 * 4, 7))
-    const expected = Buffer.concat(Array.from({ length: 64 }, (_, row) => stored.subarray(row * 128, row * 128 + 32)))
+    const stored = Buffer.from(randomBytesOf(64 * 36, 7))
+    const expected = Buffer.concat(Array.from({ length: 64 }, (_, row) => stored.subarray(row * 36, row * 36 + 9)))
     expect(expected.equals(readTensorBytes(left))).to.equal(true)
-    expect(expected.subarray(3 * 32, 5 * 32).equals(readTensorRows(left, 3, 5))).to.equal(true)
+    expect(expected.subarray(3 * 9, 5 * 9).equals(readTensorRows(left, 3, 5))).to.equal(true)
     expect(Buffer.from(randomBytesOf(8 * 2 * 34, 8)).equals(readTensorBytes(right))).to.equal(true)
     expect(model.unit(2).tensors.query).not.to.have.property('lowRank')
     // the first is what it was
@@ -226,7 +226,9 @@ describe('package: the writer', function () {
     ['too few bytes', 1, tensors => ({ ...tensors, key: { type: 'F32', shape: [32, 64], bytes: new Uint8Array(8191) } }), /8191 bytes are not the 8192/],
     ['too many bytes', 0, tensors => ({ ...tensors, embedding: { type: 'F32', shape: [320, 64], bytes: [new Uint8Array(80_000), new Uint8Array(2000)] } }), /more bytes than/],
     ['half blocks', 1, tensors => ({ ...tensors, key: { type: 'Q4_K', shape: [32, 64], bytes: new Uint8Array(1) } }), /not made of whole Q4_K blocks/],
-    ['factors of other sizes', 1, tensors => ({ ...tensors, key: { ...tensors.value as { type: 'Q8_0', shape: number[], bytes: Uint8Array }, lowRank: { rank: 8, left: { type: 'F32', bytes: new Uint8Array(32 * 8 * 4) }, right: { type: 'Q4_K', bytes: new Uint8Array(1) } } } }), /not made of whole Q4_K blocks/],
+    ['factors of other sizes', 1, tensors => ({ ...tensors, key: { ...tensors.value as { type: 'Q8_0', shape: number[], bytes: Uint8Array }, lowRank: { rank: 8, left: { type: 'Q8_8', bytes: new Uint8Array(32 * 9) }, right: { type: 'Q4_K', bytes: new Uint8Array(1) } } } }), /not made of whole Q4_K blocks/],
+    ['factors of other types', 1, tensors => ({ ...tensors, key: { ...tensors.value as { type: 'Q8_0', shape: number[], bytes: Uint8Array }, lowRank: { rank: 8, left: { type: 'F32', bytes: new Uint8Array(32 * 8 * 4) }, right: { type: 'Q8_0', bytes: new Uint8Array(8 * 68) } } } }), /factors of F32 and Q8_0/],
+    ['a left factor as a base', 1, tensors => ({ ...tensors, key: { type: 'Q8_8', shape: [32, 64], bytes: new Uint8Array(32 * 72) } }), /for left factors only/],
     ['a vector in blocks', 1, tensors => ({ ...tensors, attentionNorm: { type: 'Q8_0', shape: [64], bytes: new Uint8Array(68) } }), /Q8_0 base is not for a vector/],
     ['a tied head before the embedding', 3, tensors => tensors, /embedding has to be added before/],
     ['a unit that is none', 4, tensors => tensors, /there is no unit 4/]
