@@ -5,13 +5,14 @@ import type { Arithmetic } from '../scalar/scalar-engine.ts'
 import { need } from '../scalar/weights.ts'
 import { exp, rmsNorm, silu } from './float.ts'
 import { attend, OracleCache } from './oracle-attention.ts'
-import { dequantiseRow, multiply, quantiseRows } from './oracle-matrix.ts'
-import type { OracleMatrix } from './oracle-matrix.ts'
+import { applyMap } from './oracle-low-rank.ts'
+import type { OracleMap } from './oracle-low-rank.ts'
+import { dequantiseRow, quantiseRows } from './oracle-matrix.ts'
 
 const fround = Math.fround
 
 /** A norm weight or bias is a vector of floats, everything else a matrix of blocks. */
-export type OracleTensor = OracleMatrix | Float32Array
+export type OracleTensor = OracleMap | Float32Array
 
 export type OracleUnits = Map<number, Partial<Record<TensorRole, OracleTensor>>>
 
@@ -40,23 +41,24 @@ export class OracleArithmetic implements Arithmetic<OracleCache> {
   }
 
   embed (ids: Uint32Array): Float32Array {
-    const embedding = need(this.#units.get(0), 'embedding', 'embed') as OracleMatrix
-    const out = new Float32Array(ids.length * embedding.columns)
-    ids.forEach((id, row) => dequantiseRow(embedding, id, out, row * embedding.columns))
+    const { weights } = need(this.#units.get(0), 'embedding', 'embed') as OracleMap
+    const { hiddenSize } = this.#architecture
+    const out = new Float32Array(ids.length * hiddenSize)
+    ids.forEach((id, row) => dequantiseRow(weights!, id, out, row * hiddenSize))
     return out
   }
 
   layer (index: number, hidden: Float32Array, rows: number, position: number, cache: OracleCache): void {
     const unit = this.#units.get(index + 1) ?? {}
-    const matrix = (role: TensorRole) => need(unit, role, `layer ${index}`) as OracleMatrix
+    const matrix = (role: TensorRole) => need(unit, role, `layer ${index}`) as OracleMap
     const vector = (role: TensorRole) => unit[role] as Float32Array | undefined
     const { hiddenSize, headCount, keyValueHeadCount, headSize, queryKeyNorm, slidingWindows } = this.#architecture
     const shape = { headCount, keyValueHeadCount, headSize, window: slidingWindows[index] ?? Infinity }
     // 1
     const x = quantiseRows(this.#norm(hidden, unit, 'attentionNorm', hiddenSize), rows)
-    let queries = multiply(matrix('query'), x, vector('queryBias'))
-    let keys = multiply(matrix('key'), x, vector('keyBias'))
-    const values = multiply(matrix('value'), x, vector('valueBias'))
+    let queries = applyMap(matrix('query'), x, vector('queryBias'))
+    let keys = applyMap(matrix('key'), x, vector('keyBias'))
+    const values = applyMap(matrix('value'), x, vector('valueBias'))
     // 2
     if (queryKeyNorm) {
       queries = this.#norm(queries, unit, 'queryNorm', headSize)
@@ -78,19 +80,19 @@ export class OracleArithmetic implements Arithmetic<OracleCache> {
       attend(shape, cache, queries, row * headCount * headSize, position + row, mixed)
     }
     // 6
-    add(hidden, multiply(matrix('attentionOutput'), quantiseRows(mixed, rows), vector('attentionOutputBias')))
+    add(hidden, applyMap(matrix('attentionOutput'), quantiseRows(mixed, rows), vector('attentionOutputBias')))
     // 7
     const y = quantiseRows(this.#norm(hidden, unit, 'feedForwardNorm', hiddenSize), rows)
-    const gate = multiply(matrix('gate'), y)
-    const up = multiply(matrix('up'), y)
+    const gate = applyMap(matrix('gate'), y)
+    const up = applyMap(matrix('up'), y)
     for (let i = 0; i < gate.length; i++) gate[i] = silu(gate[i]) * up[i]
-    add(hidden, multiply(matrix('down'), quantiseRows(gate, rows)))
+    add(hidden, applyMap(matrix('down'), quantiseRows(gate, rows)))
   }
 
   logits (hidden: Float32Array, rows: number): Float32Array {
     const unit = this.#units.get(this.#architecture.layerCount + 1) ?? {}
     const x = this.#norm(hidden, unit, 'finalNorm', this.#architecture.hiddenSize)
-    return multiply(need(unit, 'projection', 'head') as OracleMatrix, quantiseRows(x, rows))
+    return applyMap(need(unit, 'projection', 'head') as OracleMap, quantiseRows(x, rows))
   }
 
   /** Section 8. */

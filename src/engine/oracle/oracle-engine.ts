@@ -1,11 +1,12 @@
 import { readTensor } from '../../model/index.ts'
 import type { Architecture, TensorRole } from '../../model/index.ts'
 import { UnsupportedModelError } from '../errors.ts'
+import { checkMatrix } from '../low-rank.ts'
 import { ScalarEngine } from '../scalar/scalar-engine.ts'
 import { loadUnits } from '../scalar/weights.ts'
 import type { AbortOptions, Engine, EngineInit } from '../types.ts'
 import { OracleArithmetic } from './oracle-arithmetic.ts'
-import { loadMatrix } from './oracle-matrix.ts'
+import { loadMap } from './oracle-low-rank.ts'
 
 const VECTORS: ReadonlySet<TensorRole> = new Set<TensorRole>([
   'attentionNorm', 'feedForwardNorm', 'finalNorm', 'queryNorm', 'keyNorm',
@@ -20,7 +21,11 @@ const VECTORS: ReadonlySet<TensorRole> = new Set<TensorRole>([
  */
 export async function createOracleEngine (init: EngineInit, options: AbortOptions = {}): Promise<Engine> {
   checkShapes(init.architecture)
-  const units = await loadUnits(init, (source, role) => VECTORS.has(role) ? readTensor(source) : loadMatrix(source), options)
+  const units = await loadUnits(init, (source, role) => {
+    if (VECTORS.has(role)) return readTensor(source)
+    checkMatrix(role, source)
+    return loadMap(source)
+  }, options)
   return new ScalarEngine(init, new OracleArithmetic(init.architecture, units))
 }
 

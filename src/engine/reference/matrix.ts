@@ -1,8 +1,19 @@
+import { readTensor, rowsAndColumns } from '../../model/index.ts'
+import type { TensorSource } from '../../model/index.ts'
+
 /** A weight matrix of `rows` outputs and `columns` inputs, row-major. */
 export interface Matrix {
   rows: number
   columns: number
   values: Float32Array
+  /** adds left·(right·x) to products */
+  lowRank?: { left: Matrix, right: Matrix }
+}
+
+export function loadMatrix (source: TensorSource): Matrix {
+  const matrix = { ...rowsAndColumns(source.shape), values: readTensor(source) }
+  const { lowRank } = source
+  return lowRank === undefined ? matrix : { ...matrix, lowRank: { left: loadMatrix(lowRank.left), right: loadMatrix(lowRank.right) } }
 }
 
 /**
@@ -12,7 +23,7 @@ export interface Matrix {
  * @returns count × matrix.rows
  */
 export function multiply (matrix: Matrix, x: Float32Array, count: number, bias?: Float32Array): Float32Array {
-  const { rows, columns } = matrix
+  const { rows, columns, lowRank } = matrix
   const out = new Float32Array(count * rows)
   const inputs = Float64Array.from(x)
   // four rows of weights at a time as binary64: the inner loop is then free of conversions
@@ -31,7 +42,9 @@ export function multiply (matrix: Matrix, x: Float32Array, count: number, bias?:
       }
     }
   }
-  return out
+  if (lowRank === undefined) return out
+  const correction = multiply(lowRank.left, multiply(lowRank.right, x, count), count)
+  return out.map((value, i) => value + correction[i])
 }
 
 const tile = new Float64Array(8)

@@ -1,5 +1,6 @@
 import type { TensorRole, TensorSource, UnitSource } from '../../model/index.ts'
 import { UnsupportedModelError } from '../errors.ts'
+import { matrixKey } from '../low-rank.ts'
 import type { AbortOptions, EngineInit } from '../types.ts'
 
 /**
@@ -19,7 +20,8 @@ export async function loadUnits<Loaded> (
     const source: UnitSource = init.unit(index)
     const tensors: Partial<Record<TensorRole, Loaded>> = {}
     for (const [role, tensor] of Object.entries(source.tensors) as Array<[TensorRole, TensorSource]>) {
-      const key = `${tensor.path}:${tensor.offset}`
+      // a head that shares the embedding's weights may have a correction of its own
+      const key = matrixKey(tensor) + (tensor.lowRank === undefined ? '' : `+${role}`)
       const loaded = known.get(key) ?? load(tensor, role)
       known.set(key, loaded)
       tensors[role] = loaded
