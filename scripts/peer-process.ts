@@ -38,9 +38,6 @@ export interface PeerProcess {
   pid: number
   /** milliseconds of the engine alone; nobody may use the peer meanwhile */
   measure (request: EngineRequest): Promise<number>
-  /** the process sleeps, or goes on: it takes no time from others */
-  pause (): void
-  resume (): void
   close (): void
 }
 
@@ -56,14 +53,11 @@ export async function startPeer (init: PeerInit): Promise<PeerProcess> {
     return reply
   }
   const { address, kernels } = await ask({ type: 'start', init }) as Extract<Reply, { address: string }>
-  const signal = (name: NodeJS.Signals): void => { if (process.platform !== 'win32') child.kill(name) }
   return {
     address,
     kernels,
     pid: child.pid!,
     measure: async request => (await ask(request) as Extract<Reply, { milliseconds: number }>).milliseconds,
-    pause: () => signal('SIGSTOP'),
-    resume: () => signal('SIGCONT'),
     close: () => { child.kill('SIGKILL') }
   }
 }

@@ -62,6 +62,9 @@ export const DEFAULT_CONTEXTS = 4
  */
 export const BARRIER_SPINS = 100_000
 
+/** A thread makes little garbage, all of it short-lived; by default V8 lets it touch 5 MB more before it looks. */
+export const YOUNG_GENERATION_MEGABYTES = 1
+
 /** Rows of a matrix converted at a time while loading. */
 export const LOAD_ROWS = 256
 

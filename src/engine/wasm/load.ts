@@ -20,8 +20,19 @@ function loadMatrix (layout: MatrixLayout, source: TensorSource, memory: ArrayBu
   for (let row = 0; row < layout.rows; row += LOAD_ROWS) {
     const to = Math.min(layout.rows, row + LOAD_ROWS)
     const bytes = readTensorRows(source, row, to)
-    packRows(layout, row, decodeBlocks(source.type, bytes, to - row, layout.columns, source.name), memory)
+    const blocks = decodeBlocks(source.type, bytes, to - row, layout.columns, source.name)
+    packRows(layout, row, blocks, memory)
+    for (const array of [bytes, blocks.codes, blocks.scales, blocks.minimums]) free(array)
   }
+}
+
+/**
+ * Gives memory back at once. Collections leave up to 64 MB of arrays to each
+ * thread before they look (V8's limit for memory outside its heap), and what
+ * is in between stays resident.
+ */
+function free (array: Uint8Array | Float32Array | null): void {
+  if (array?.buffer instanceof ArrayBuffer) array.buffer.transfer(0)
 }
 
 /** Units whose matrices another unit of the arena already holds need not load them again: a tied head. */

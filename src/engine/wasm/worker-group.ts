@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { EngineStoppedError, WorkerFailedError } from '../errors.ts'
+import { YOUNG_GENERATION_MEGABYTES } from './constants.ts'
 import type { EngineRequest, EngineSetup, Reply, Request, WorkerInit } from './worker.ts'
 
 export type Done = Extract<Reply, { type: 'done' }>
@@ -107,7 +108,7 @@ export class WorkerGroup {
   #startThreads (): void {
     const url = new URL(`./worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url)
     this.#lanes = Array.from({ length: this.threads }, (_, thread) => {
-      const worker = new Worker(url, { workerData: { thread, threads: this.threads } satisfies WorkerInit })
+      const worker = new Worker(url, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MEGABYTES }, workerData: { thread, threads: this.threads } satisfies WorkerInit })
       const lane: Lane = { worker, pending: [] }
       worker.on('message', (reply: Reply) => { if (this.#lanes.includes(lane)) this.#answered(lane, reply) })
       worker.on('error', error => { this.#lost(lane, error.message, error) })
