@@ -42,3 +42,9 @@ export const DEFAULT_MODEL = 'sotu-4m'
 
 /** Reachable from other machines, on a port that is free; peers that are to be found again name one. */
 export const DEFAULT_LISTEN = '/ip4/0.0.0.0/tcp/0'
+
+/** Bits per weight of a package where nothing is said: the best quality for its size among those measured (docs/compression.md). */
+export const DEFAULT_TARGET_BITS = 4.8
+
+/** Errors measured again may differ from those of the manifest by this share: sums run in another order. */
+export const ERROR_TOLERANCE = 1e-6

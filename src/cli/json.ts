@@ -1,6 +1,7 @@
 import { describeUnits } from './units.ts'
 import type { GenerationResult, StageDescription, TokenLogProbability } from '../peer/index.ts'
 import type { KernelReport } from '../engine/index.ts'
+import type { CompressReport, MeasuredMatrix } from '../svd/index.ts'
 import type { UnitRange } from '../model/index.ts'
 import type { Objective } from '../partition/index.ts'
 import type { Machine } from './machine.ts'
@@ -135,6 +136,23 @@ export interface PlanJson {
   latencyMilliseconds: number
   lowerBoundMilliseconds: number
   tokensPerSecond: { one: number, many: number }
+}
+
+export interface CompressJson extends CompressReport {
+  /** path of the SVG */
+  plot: string
+  /** largest resident memory of the process */
+  peakBytes: number
+}
+
+export interface VerifyJson {
+  directory: string
+  modelId: string
+  sound: boolean
+  files: Array<{ path: string, holds: string[], byteLength: number, problem: string | null }>
+  missing: string[]
+  /** null without --source */
+  errors: Array<MeasuredMatrix & { agrees: boolean }> | null
 }
 
 export function stageJson (route: StageDescription[], layerCount: number): StageJson[] {

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import { Command } from 'commander'
 import { defineBench } from './commands/bench.ts'
 import { defineChat } from './commands/chat.ts'
+import { defineCompress } from './commands/compress.ts'
 import { defineInspect } from './commands/inspect.ts'
 import { defineLogits } from './commands/logits.ts'
 import { defineModels } from './commands/models.ts'
@@ -11,6 +12,7 @@ import { definePlan } from './commands/plan.ts'
 import { definePrompt } from './commands/prompt.ts'
 import { definePull } from './commands/pull.ts'
 import { defineSwarm } from './commands/swarm.ts'
+import { defineVerify } from './commands/verify.ts'
 import type { Context } from './context.ts'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
@@ -43,6 +45,8 @@ Examples:
   definePull(program, context)
   defineModels(program, context)
   defineInspect(program, context)
+  defineCompress(program, context)
+  defineVerify(program, context)
   definePerplexity(program, context)
   defineLogits(program, context)
   defineBench(program, context)

@@ -31,12 +31,15 @@ const hints: Record<string, string> = {
   ERR_DEADLINE: '--deadline waits longer',
   ERR_NO_PLAN: 'add a machine or memory; --context and --sessions make the KV cache smaller',
   ERR_ZERO_CAPACITY: 'add a machine or memory; --context and --sessions make the KV cache smaller',
+  ERR_SVD_BUDGET_TOO_SMALL: 'give more bytes with --budget, or more bits with --target-bits',
+  ERR_CALIBRATION_TEXT_TOO_SHORT: 'name a longer text with --text, or take fewer --tokens and --held-out',
+  ERR_COMPRESSION_OPTION: '`efedllm compress --help` tells more',
   EACCES: 'check the permissions',
   ENOSPC: 'make room on the disk'
 }
 
 /** Failures that lie in what was typed. */
-const usageCodes = new Set(['ERR_USAGE', 'ERR_INVALID_OPTION', 'ERR_INVALID_ADDRESS', 'ERR_MODEL_REFERENCE', 'ERR_UNKNOWN_MODEL', 'ERR_INVALID_MACHINE'])
+const usageCodes = new Set(['ERR_USAGE', 'ERR_INVALID_OPTION', 'ERR_COMPRESSION_OPTION', 'ERR_INVALID_ADDRESS', 'ERR_MODEL_REFERENCE', 'ERR_UNKNOWN_MODEL', 'ERR_INVALID_MACHINE'])
 
 /** Decides how an error is shown; never throws, whatever was thrown. */
 export function describeError (error: unknown): Described {

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { createHash } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { availableVariants } from '../../../src/engine/index.ts'
 import { openModel, packModel } from '../../../src/model/index.ts'
@@ -7,7 +8,7 @@ import type { PackageDescription } from '../../../src/model/index.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { examples, expectAsDocumented } from './documented.ts'
 import { lastLine, run } from './fake-terminal.ts'
-import type { BenchJson, LogitsJson, PerplexityJson, PlanJson, PromptJson } from '../../../src/cli/json.ts'
+import type { BenchJson, CompressJson, LogitsJson, PerplexityJson, PlanJson, PromptJson, VerifyJson } from '../../../src/cli/json.ts'
 
 const file = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
 const model = file('models/sotu-4m')
@@ -25,7 +26,7 @@ describe('cli/json, the contract of --json', () => {
   const prompt = ['prompt', 'The state of the', '--model', model, '--local', 'all', '--max-tokens', '5']
 
   it('is documented for every command', () => {
-    expect([...examples.keys()]).to.have.members(['error', 'prompt', 'peer', 'swarm', 'perplexity', 'logits', 'bench', 'plan', 'pull', 'models', 'inspect', 'inspectPackage'])
+    expect([...examples.keys()]).to.have.members(['error', 'prompt', 'peer', 'swarm', 'perplexity', 'logits', 'bench', 'plan', 'pull', 'models', 'inspect', 'inspectPackage', 'compress', 'verify'])
   })
 
   it('of failures', async () => {
@@ -119,6 +120,33 @@ describe('cli/json, the contract of --json', () => {
     expect(value.latencyMilliseconds).to.be.closeTo(sum, 1e-9)
     expect(value.tokensPerSecond.one).to.be.closeTo(1000 / sum, 1e-9)
     expect(value.tokensPerSecond.many).to.be.closeTo(1000 / value.slowestMilliseconds, 1e-9)
+  })
+
+  it('of compress and verify', async function () {
+    this.timeout(60_000)
+    const directory = folder.path('compressed')
+    const few = ['--tokens', '512', '--held-out', '128', '--window', '128', '--threads', '1']
+    const report = await json<CompressJson>('compress', model, '--mode', 'q4+svd', '--rank', '8', '--out', directory, ...few)
+    // a mode needs no survey
+    expect(report.expectedDivergence).to.equal(null)
+    expectAsDocumented({ ...report, expectedDivergence: 0.1 }, 'compress')
+    expect(readFileSync(report.plot, 'utf8')).to.match(/^<svg/)
+    expect(report.matrices).to.have.length(57)
+
+    const verified = await json<VerifyJson>('verify', directory, '--source', model, '--threads', '1')
+    expectAsDocumented(verified, 'verify')
+    expect(verified).to.include({ sound: true, modelId: report.package.modelId })
+    expect(verified.errors).to.have.length(57)
+
+    const blob = verified.files.find(({ holds }) => holds.includes('layer 3'))!.path
+    const bytes = readFileSync(blob)
+    bytes[bytes.length - 100] ^= 1
+    writeFileSync(blob, bytes)
+    const { code, output } = await run(['verify', directory, '--json'])
+    expect(code).to.equal(1)
+    const broken = lastLine(output) as VerifyJson
+    expect(broken.sound).to.equal(false)
+    expect(broken.files.filter(({ problem }) => problem !== null).map(({ path }) => path)).to.deep.equal([blob])
   })
 
   it('of inspect, models and pull', async () => {

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { createProgram } from '../../../src/cli/program.ts'
 import { createTerminal, lastLine, run } from './fake-terminal.ts'
 
-const commands = ['prompt', 'chat', 'peer', 'swarm', 'pull', 'models', 'inspect', 'perplexity', 'logits', 'bench', 'plan']
+const commands = ['prompt', 'chat', 'peer', 'swarm', 'pull', 'models', 'inspect', 'perplexity', 'logits', 'bench', 'plan', 'compress', 'verify']
 
 describe('cli/main', () => {
   const wrong: Array<[string, string[], RegExp]> = [
@@ -22,6 +22,14 @@ describe('cli/main', () => {
     ['logits of nothing', ['logits'], /no ids/],
     ['perplexity of nothing', ['perplexity'], /no text/],
     ['a sampling option that the library refuses', ['prompt', 'x', '--local', 'all', '--temperature', '0.0001'], /temperature/],
+    ['a package without a name', ['compress'], /no folder/],
+    ['a package that is there', ['compress', '--out', '.'], /is there already/],
+    ['a mode that is none', ['compress', '--out', '/tmp/none/x', '--mode', 'q2'], /no such mode/],
+    ['two budgets', ['compress', '--out', '/tmp/none/x', '--mode', 'q4', '--target-bits', '4'], /give one of them/],
+    ['a budget that is no size', ['compress', '--out', '/tmp/none/x', '--budget', 'much'], /not a number of bytes/],
+    ['a rank without a mode', ['compress', '--out', '/tmp/none/x', '--rank', '16'], /only with --mode/],
+    ['a rank that is no multiple of 8', ['compress', '--out', '/tmp/none/x', '--mode', 'q4+svd', '--rank', '12'], /multiple of 8/],
+    ['weighted errors without a source', ['verify', '.', '--weighted'], /only with --source/],
     ['more peers than layers', ['swarm', '--peers', '9', '--prompt', 'x'], /at most 8/],
     ['a plan for no machines', ['plan'], /no machines/],
     ['a plan with a machine of no speed', ['plan', '--machine', 'name=a,memory=1GB'], /machine a: no speed/],

@@ -1,0 +1,58 @@
+import type { TensorType } from '../../model/index.ts'
+import { frobeniusError, predictedError, truncateFactors, weightedError } from '../factor-errors.ts'
+import { shrinkGram } from '../gram.ts'
+import { lowRankProduct, subtract } from '../matrix.ts'
+import { whitenedFactors } from '../whitened-factors.ts'
+import type { Factors, Matrix } from '../types.ts'
+import { encodeBase, ratio } from './compress-matrix.ts'
+import type { MatrixProblem } from './compress-matrix.ts'
+import { BASE_MODES, BASE_TYPES, mostRank, storedBytes } from './modes.ts'
+import type { BaseMode, MatrixChoice } from './types.ts'
+
+export interface SurveyOptions {
+  /** ranks to compare, ascending; those at break-even or above are left out */
+  ranks: readonly number[]
+  /** bases whose corrections are compared; all bases are compared without */
+  corrected: readonly BaseMode[]
+}
+
+/**
+ * The choices for a matrix with their bytes and the squares of their weighted
+ * errors relative to the matrix, so that matrices can be compared. Those of
+ * corrections are predicted: for one order from the spectrum of what the base
+ * leaves, for the other from how much less it leaves once factors of the
+ * matrix itself are taken off.
+ */
+export function surveyMatrix (problem: MatrixProblem, { ranks, corrected }: SurveyOptions): MatrixChoice[] {
+  const { rows, columns } = problem
+  const weights: Matrix = { rows, columns, data: Float64Array.from(problem.weights) }
+  const gram: Matrix = { rows: columns, columns, data: problem.gram }
+  const fitted = shrinkGram(gram, problem.shrinkage)
+  const size = weightedError(weights, gram)
+  const usable = ranks.filter(rank => rank <= mostRank(rows, columns))
+  const choices: MatrixChoice[] = []
+  let own: Factors | undefined
+  for (const mode of BASE_MODES) {
+    const errors = BASE_TYPES[mode].map((type): [TensorType, Matrix, number] => {
+      const rest = subtract(weights, encodeBase(type, weights, gram).values)
+      return [type, rest, weightedError(rest, gram)]
+    })
+    for (const [base, rest, error] of errors) {
+      choices.push({ mode, base, rank: 0, bytes: storedBytes(rows, columns, base, 0), error: ratio(error, size) ** 2 })
+      if (!corrected.includes(mode) || usable.length === 0 || base !== BASE_TYPES[mode][0]) continue
+      own ??= whitenedFactors(weights, fitted, { rank: usable[usable.length - 1] })
+      const factors = whitenedFactors(rest, fitted, { rank: usable[usable.length - 1] })
+      for (const rank of usable) {
+        // the spectrum belongs to the shrunk G; its share is what carries over
+        const left = error * ratio(predictedError(factors, rank), Math.sqrt(factors.energy))
+        // the other order: what a base leaves is noise of the same shape, only smaller
+        const after = subtract(weights, lowRankProduct(truncateFactors(own, rank)))
+        const smaller = ratio(frobeniusError(subtract(after, encodeBase(base, after, gram).values)), frobeniusError(rest))
+        choices.push({
+          mode: `${mode}+svd`, base, rank, bytes: storedBytes(rows, columns, base, rank), error: (ratio(left, size) * Math.min(1, smaller)) ** 2
+        })
+      }
+    }
+  }
+  return choices
+}
