@@ -84,6 +84,7 @@ function productWork ({ type, variant, rows, columns, tokens }: ProductWork): ()
   const codes = reserve(tokens * columns)
   const scales = reserve(tokens * columns / 8)
   const sums = reserve(tokens * columns / 8)
+  const negative = reserve(tokens * columns)
   const scaled = reserve(tokens * columns / 8)
   const out = reserve(tokens * matrix.paddedRows * 4)
   const memory = new WebAssembly.Memory({ initial: Math.ceil(size / PAGE), maximum: 65_536, shared: true })
@@ -92,5 +93,5 @@ function productWork ({ type, variant, rows, columns, tokens }: ProductWork): ()
   new Float32Array(memory.buffer, scales, tokens * columns / 32).fill(0.01)
   new Float32Array(memory.buffer, scaled, tokens * columns / 32).fill(0.01)
   const product = productsOf(instantiateKernels(compileKernels(variant), memory), variant)[matrix.kind]
-  return () => { product(matrix.offset, codes, scales, sums, scaled, out, 0, matrix.paddedRows, matrix.blocks, tokens, matrix.paddedRows, 4, matrix.zeroShift, 15) }
+  return () => { product(matrix.offset, codes, scales, matrix.bits === 8 ? negative : sums, scaled, out, 0, matrix.paddedRows, matrix.blocks, tokens, matrix.paddedRows, 4, matrix.zeroShift, 15) }
 }

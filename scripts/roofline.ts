@@ -33,12 +33,12 @@ const COLUMNS = 576
 const WINDOW_MILLISECONDS = 80
 const WINDOWS = 6
 
-/** One format for each kind of product: one plane and two planes of four bits. */
-const FORMATS: ReadonlyArray<{ name: string, type: TensorType, planes: number }> = [
-  { name: '4 bits, symmetric', type: 'Q4_0', planes: 1 },
-  { name: '4 bits, affine', type: 'Q4_1', planes: 1 },
-  { name: '8 bits, symmetric', type: 'Q8_0', planes: 2 },
-  { name: '8 bits, affine', type: 'Q5_1', planes: 2 }
+/** One format for each kind of product, with the dot products that a weight takes: of more than four bits two, for positive and for negative activations. */
+const FORMATS: ReadonlyArray<{ name: string, type: TensorType, products: number }> = [
+  { name: '4 bits, symmetric', type: 'Q4_0', products: 1 },
+  { name: '4 bits, affine', type: 'Q4_1', products: 1 },
+  { name: '8 bits, symmetric', type: 'Q8_0', products: 2 },
+  { name: '8 bits, affine', type: 'Q5_1', products: 2 }
 ]
 
 /** Tokens that share a pass over the weights: decoding, decoding of eight sessions, prefill. */
@@ -126,7 +126,7 @@ async function peakOf (format: typeof FORMATS[number], tokens: number, threads: 
   let best: Peak | undefined
   for (const variant of availableVariants()) {
     const work: ProductWork = { kind: 'product', type: format.type, variant, rows: ROWS, columns: COLUMNS, tokens }
-    const rate = await rateOf(work, threads) * ROWS * COLUMNS * tokens * format.planes / 1e9
+    const rate = await rateOf(work, threads) * ROWS * COLUMNS * tokens * format.products / 1e9
     if (best === undefined || rate > best.rate) best = { threads, format: format.name, tokens, rate, variant }
   }
   return best!
@@ -146,7 +146,7 @@ function workOf ({ architecture, unit }: ModelWeights): Work {
       return 0
     })
     const format = FORMATS.find(({ type }) => layOutMatrix({ ...source, type }, () => 0).kind === kind)!
-    counts.set(format.name, (counts.get(format.name) ?? 0) + rows * columns * format.planes)
+    counts.set(format.name, (counts.get(format.name) ?? 0) + rows * columns * format.products)
   }
   // of the embedding one row is read: nothing
   for (let index = 1; index <= headUnit; index++) {
@@ -241,7 +241,7 @@ if (values.json) {
 } else {
   const lines = [...machineLines(machine), '', 'Read bandwidth, GB/s', '', ...tableLines([
     ['threads', 'one stream a thread', 'four'], ...bandwidths.map(({ threads, rate, apart }) => [String(threads), rate.toFixed(1), apart.toFixed(1)])
-  ]), '', 'Peaks of the kernels in cache, 10⁹ multiply-adds of 4 by 8 bits a second (an 8-bit weight is two)', '', ...tableLines([
+  ]), '', 'Peaks of the kernels in cache, 10⁹ multiply-adds of 4 by 8 bits a second (a weight of more than 4 bits takes two)', '', ...tableLines([
     ['threads', 'weights', ...TOKENS.map(tokens => `${tokens} token${tokens === 1 ? '' : 's'}`)],
     ...threadCounts.flatMap(threads => formats.map(({ name }) => [
       String(threads), name, ...TOKENS.map(tokens => {
