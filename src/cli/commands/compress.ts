@@ -40,7 +40,7 @@ export function defineCompress (program: Command, context: Context): void {
     .addOption(new Option('--embedding <mode>', 'with --mode: how the embedding is stored (default: q8)').choices(['q8', 'q5', 'q4', 'q3']))
     .option('--text <file>', 'text to calibrate on (default: addresses that come with the program)')
     .option('--tokens <n>', 'tokens to calibrate on (default: 16384)', integer(1))
-    .option('--held-out <n>', 'tokens of the text to choose the shrinkage on (default: 4096)', integer(0))
+    .option('--held-out <n>', 'tokens of the text to choose the shrinkage on (default: 2048)', integer(0))
     .option('--window <n>', 'positions of a window of the text (default: 512)', integer(8))
     .option('-o, --out <folder>', 'folder of the package; must not be there yet')
   addOutputOptions(addThreadsOption(command))

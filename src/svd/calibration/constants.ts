@@ -4,7 +4,7 @@
 export const DEFAULT_TOKENS = 16_384
 
 /** Tokens held out beside them, to choose the shrinkage on. */
-export const DEFAULT_HELD_OUT_TOKENS = 4096
+export const DEFAULT_HELD_OUT_TOKENS = 2048
 
 /** Positions of a window, each from an empty context: enough for long dependencies, and small models are trained on no more. */
 export const DEFAULT_WINDOW = 512

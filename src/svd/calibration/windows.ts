@@ -5,7 +5,7 @@ import { CalibrationTextTooShortError } from './errors.ts'
 export interface WindowOptions {
   /** tokens of calibration, rounded up to whole windows; default 16,384 */
   tokens?: number
-  /** tokens held out to choose the shrinkage on, rounded up to whole windows; default 4,096 */
+  /** tokens held out to choose the shrinkage on, rounded up to whole windows; default 2,048 */
   heldOutTokens?: number
   /** positions of a window, each from an empty context; default 512, or the context length where that is less */
   window?: number

@@ -3,7 +3,7 @@ import type { TensorType } from '../../model/index.ts'
 /** Numbers of compression, each with its reason. */
 
 /** Tokens of the survey that compares modes before the budget is shared out; their order of merit settles early. */
-export const SURVEY_TOKENS = 4096
+export const SURVEY_TOKENS = 2048
 
 /** Ranks of a correction that the allocator may choose; above 64 a base with more bits is the better buy. */
 export const SURVEY_RANKS = [8, 16, 24, 32, 48, 64]
@@ -29,8 +29,8 @@ export const TABLE_POSITIONS = 64
 /** A matrix is replaced by this form to learn what an error of it costs: near the budgets that matter, where cost is linear. */
 export const PROBE_TYPE: TensorType = 'Q4_0'
 
-/** Rows of a matrix on which shrinkages are compared: a small share of the time, and enough to tell them apart. */
-export const SHRINKAGE_ROWS = 128
+/** Rows of a matrix that stand for all where shrinkages, or errors of rounding before and after a change, are compared. */
+export const SAMPLED_ROWS = 128
 
 /** A layer of a large model is calibrated for longer than workers wait by default. */
 export const WORKER_IDLE_MILLISECONDS = 60_000

@@ -5,8 +5,9 @@ import { lowRankProduct, subtract } from '../matrix.ts'
 import { whitenedFactors } from '../whitened-factors.ts'
 import type { Matrix } from '../types.ts'
 import { encodeBase } from './compress-matrix.ts'
-import { SHRINKAGE_RANK, SHRINKAGE_ROWS, SHRINKAGES } from './constants.ts'
+import { SAMPLED_ROWS, SHRINKAGE_RANK, SHRINKAGES } from './constants.ts'
 import { mostRank } from './modes.ts'
+import { sampleRows } from './sample-rows.ts'
 
 export interface ShrinkageProblem {
   rows: number
@@ -29,8 +30,8 @@ export interface ShrinkageProblem {
  * is chance does not depend on the matrix.
  */
 export function chooseShrinkage (problem: ShrinkageProblem): { amount: number, errors: Array<{ amount: number, error: number }> } {
-  const { columns, base } = problem
-  const weights = sampleRows(problem)
+  const { rows, columns, base } = problem
+  const weights = sampleRows({ rows, columns, data: Float64Array.from(problem.weights) }, SAMPLED_ROWS)
   const rank = Math.min(problem.rank ?? SHRINKAGE_RANK, SHRINKAGE_RANK, mostRank(weights.rows, columns))
   const gram: Matrix = { rows: columns, columns, data: problem.gram }
   const heldOut: Matrix = { rows: columns, columns, data: problem.heldOutGram }
@@ -41,15 +42,4 @@ export function chooseShrinkage (problem: ShrinkageProblem): { amount: number, e
     return { amount, error: weightedError(subtract(target, lowRankProduct(factors)), heldOut) }
   })
   return { amount: errors.reduce((best, other) => other.error < best.error ? other : best).amount, errors }
-}
-
-/** Some rows, evenly spread. */
-function sampleRows ({ rows, columns, weights }: ShrinkageProblem): Matrix {
-  const count = Math.min(rows, SHRINKAGE_ROWS)
-  const data = new Float64Array(count * columns)
-  for (let i = 0; i < count; i++) {
-    const at = Math.floor(i * rows / count) * columns
-    data.set(weights.subarray(at, at + columns), i * columns)
-  }
-  return { rows: count, columns, data }
 }

@@ -1,12 +1,15 @@
 import type { TensorType } from '../../model/index.ts'
 import { frobeniusError, predictedError, truncateFactors, weightedError } from '../factor-errors.ts'
 import { shrinkGram } from '../gram.ts'
-import { lowRankProduct, subtract } from '../matrix.ts'
+import { subtract } from '../matrix.ts'
+import { matrixProduct } from '../product/index.ts'
 import { whitenedFactors } from '../whitened-factors.ts'
 import type { Factors, Matrix } from '../types.ts'
 import { encodeBase, ratio } from './compress-matrix.ts'
 import type { MatrixProblem } from './compress-matrix.ts'
+import { SAMPLED_ROWS } from './constants.ts'
 import { BASE_MODES, BASE_TYPES, mostRank, storedBytes } from './modes.ts'
+import { sampleRows } from './sample-rows.ts'
 import type { BaseMode, MatrixChoice } from './types.ts'
 
 export interface SurveyOptions {
@@ -21,7 +24,7 @@ export interface SurveyOptions {
  * errors relative to the matrix, so that matrices can be compared. Those of
  * corrections are predicted: for one order from the spectrum of what the base
  * leaves, for the other from how much less it leaves once factors of the
- * matrix itself are taken off.
+ * matrix itself are taken off, which a sample of rows tells.
  */
 export function surveyMatrix (problem: MatrixProblem, { ranks, corrected }: SurveyOptions): MatrixChoice[] {
   const { rows, columns } = problem
@@ -42,12 +45,15 @@ export function surveyMatrix (problem: MatrixProblem, { ranks, corrected }: Surv
       if (!corrected.includes(mode) || usable.length === 0 || base !== BASE_TYPES[mode][0]) continue
       own ??= whitenedFactors(weights, fitted, { rank: usable[usable.length - 1] })
       const factors = whitenedFactors(rest, fitted, { rank: usable[usable.length - 1] })
+      const sample = sampleRows(weights, SAMPLED_ROWS)
+      const restSize = frobeniusError(subtract(sample, encodeBase(base, sample, gram).values))
       for (const rank of usable) {
         // the spectrum belongs to the shrunk G; its share is what carries over
         const left = error * ratio(predictedError(factors, rank), Math.sqrt(factors.energy))
         // the other order: what a base leaves is noise of the same shape, only smaller
-        const after = subtract(weights, lowRankProduct(truncateFactors(own, rank)))
-        const smaller = ratio(frobeniusError(subtract(after, encodeBase(base, after, gram).values)), frobeniusError(rest))
+        const { left: leftRows, right } = truncateFactors(own, rank)
+        const after = subtract(sample, matrixProduct(sampleRows(leftRows, SAMPLED_ROWS), right))
+        const smaller = ratio(frobeniusError(subtract(after, encodeBase(base, after, gram).values)), restSize)
         choices.push({
           mode: `${mode}+svd`, base, rank, bytes: storedBytes(rows, columns, base, rank), error: (ratio(left, size) * Math.min(1, smaller)) ** 2
         })
