@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openWeights } from '../../src/model/index.ts'
+import type { TensorRole, TensorType } from '../../src/model/index.ts'
+import { compressWeights } from './compressed-weights.ts'
+import type { MatrixChoice } from './compressed-weights.ts'
 import type { Weights } from './open-weights.ts'
 import { smallArchitecture, writeRandomWeights } from './random-weights.ts'
 import { sharedPath } from './shared-data.ts'
@@ -71,7 +74,25 @@ export const RANDOM_MODELS: Readonly<Record<string, () => Weights>> = {
   'random-q8_0-mixed-windows': () => writeRandomWeights(temporary(), 'mixed', smallArchitecture({ layerCount: 3, slidingWindows: [33, null, 1] }), 'Q8_0', 55),
   'random-q4_0-qwen3-head-128': () => writeRandomWeights(temporary(), 'qwen3', smallArchitecture({ family: 'qwen3', headSize: 128, queryKeyNorm: true, ropeTheta: 1e6 }), 'Q4_0', 56),
   'random-q4_1-biases-linear': () => writeRandomWeights(temporary(), 'biases', smallArchitecture({ ropeScaling: { kind: 'linear', factor: 4 } }), 'Q4_1', 57, ['queryBias', 'keyBias', 'valueBias', 'attentionOutputBias']),
+  'random-compressed': () => {
+    const biases: TensorRole[] = ['queryBias', 'keyBias', 'valueBias', 'attentionOutputBias']
+    return compressWeights(temporary(), 'compressed', writeRandomWeights(temporary(), 'source', smallArchitecture({ ...wide, layerCount: 3 }), 'F32', 61, biases), mixed, 62)
+  },
+  'random-svd-alone': () => {
+    const architecture = smallArchitecture({ family: 'qwen3', headSize: 32, queryKeyNorm: true })
+    return compressWeights(temporary(), 'svd', writeRandomWeights(temporary(), 'svd-source', architecture, 'BF16', 63), role => role === 'embedding' ? undefined : { type: 'ZERO', rank: 24 }, 64)
+  },
   'random-f16-rope-factors': () => writeRandomWeights(temporary(), 'factors', smallArchitecture({ ropeScaling: { kind: 'factors', factors: [1, 1, 1.5, 2, 4, 8, 16, 32] } }), 'F16', 58)
+}
+
+/** Every mode of compression in one model: the second layer has smaller ranks than its file, the third other types. */
+function mixed (role: TensorRole, unit: number): MatrixChoice | undefined {
+  if (role === 'embedding') return { type: 'Q8_0' }
+  if (role === 'projection') return { type: 'Q5_1', rank: 8 }
+  const types: TensorType[] = unit === 3 ? ['Q3_32', 'ZERO', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0'] : ['ZERO', 'Q3_32', 'Q3_32', 'Q4_0', 'Q4_1', 'Q8_0', 'Q5_0']
+  const ranks = unit === 3 ? [40, 16, 0, 8, 0, 16, 64] : [16, 0, 8, 32, 24, 0, 8]
+  const index = (['query', 'key', 'value', 'attentionOutput', 'gate', 'up', 'down'] as TensorRole[]).indexOf(role)
+  return { type: types[index], rank: ranks[index], stored: unit === 2 ? ranks[index] * 2 : undefined }
 }
 
 /** Opens any of the models above by name, or `sotu-4m`; undefined where its files are absent. */

@@ -6,6 +6,7 @@ import { product8 } from './product8'
 
 export { rmsNorm, quantise, rotate, swiGlu, addInto, isFinite, expSum } from './elementwise'
 export { storeKeyValue, prepareQueries, scoreTiles, exponentials, combineValues } from './attention'
+export { quantiseRanks, addLowRank } from './low-rank'
 export { barrier } from './barrier'
 export { dequantiseSymmetric4, dequantiseAffine4, dequantiseSymmetric8, dequantiseAffine8 } from './dequantise'
 

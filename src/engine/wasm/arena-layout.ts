@@ -2,8 +2,11 @@ import { UnsupportedModelError } from '../errors.ts'
 import {
   ALIGNMENT, ATTENTION_WEIGHT_BYTES, ARENA_MAXIMUM_BYTES, COUNTERS_PER_UNIT, ITEMS_PER_THREAD, KERNEL_DATA_BYTES, LOGIT_ROWS, MAX_ROWS, MAX_SESSIONS, PAGE_TILES, TILE, WASM_PAGE
 } from './constants.ts'
+import { checkMatrix, matrixKey } from '../low-rank.ts'
+import { layOutFactors, layOutInner } from './low-rank-layout.ts'
 import { layOutMatrix } from './matrix-layout.ts'
 import type { Architecture, TensorRole, TensorSource, UnitRange, UnitSource } from '../../model/index.ts'
+import type { FactorsLayout, InnerLayout } from './low-rank-layout.ts'
 import type { MatrixLayout } from './matrix-layout.ts'
 
 /** A tensor of floats: norm weights or a bias. */
@@ -18,6 +21,8 @@ export interface UnitLayout {
   kind: 'embed' | 'layer' | 'head'
   matrices: Partial<Record<TensorRole, MatrixLayout>>
   vectors: Partial<Record<TensorRole, VectorLayout>>
+  /** of low-rank corrections, by the first matrix of those with the same input */
+  factors: Partial<Record<TensorRole, FactorsLayout>>
   /** attention window of a layer, or null */
   window: number | null
   /** byte offset of the layer's tiles inside a page: for each KV head a run of key tiles and one of value tiles */
@@ -34,6 +39,8 @@ export interface ScratchLayout {
   activations: ActivationLayout
   /** quantised activations of the feed-forward network, written while others are read */
   feedForward: ActivationLayout
+  /** of low-rank corrections */
+  inner: InnerLayout
   query: number
   key: number
   value: number
@@ -182,12 +189,13 @@ function layOutUnit (a: Architecture, unit: number, source: UnitSource, reserve:
     if (source.tensors[role] === undefined) throw new UnsupportedModelError(role, `missing in ${source.unit}`)
   }
   const layout: UnitLayout = {
-    unit, kind, matrices: {}, vectors: {}, window: kind === 'layer' ? a.slidingWindows[unit - 1] : null, tiles: 0
+    unit, kind, matrices: {}, vectors: {}, factors: {}, window: kind === 'layer' ? a.slidingWindows[unit - 1] : null, tiles: 0
   }
   for (const [role, tensor] of Object.entries(source.tensors) as Array<[TensorRole, TensorSource]>) {
     if (MATRICES.includes(role)) {
       // a tied head reads the embedding's weights
-      const key = `${tensor.path}:${tensor.offset}`
+      checkMatrix(role, tensor)
+      const key = matrixKey(tensor)
       const matrix = shared.get(key) ?? layOutMatrix(tensor, reserve)
       shared.set(key, matrix)
       layout.matrices[role] = matrix
@@ -196,6 +204,7 @@ function layOutUnit (a: Architecture, unit: number, source: UnitSource, reserve:
       layout.vectors[role] = { offset: reserve(length * 4), length }
     }
   }
+  layout.factors = layOutFactors(source.tensors, layout.matrices, reserve)
   return layout
 }
 
@@ -215,6 +224,7 @@ function layOutScratch (a: Architecture, units: UnitLayout[], threads: number, c
     temporary: rows(Math.max(a.hiddenSize, querySize)),
     activations: activations(Math.max(a.hiddenSize, querySize)),
     feedForward: activations(a.feedForwardSize),
+    inner: layOutInner(units.flatMap(({ factors }) => Object.values(factors)), MAX_ROWS, reserve),
     query: rows(querySize),
     key: rows(keyValueSize),
     value: rows(keyValueSize),

@@ -1,7 +1,9 @@
 import { ACTIVATION_BLOCK, BARRIER_SPINS, PIECES_PER_THREAD, TILE_TOKENS, WASM_PAGE } from './constants.ts'
+import { RANK_BLOCK } from '../low-rank.ts'
 import { dequantiseFor, instantiateKernels, productsOf } from './kernels.ts'
 import type { ActivationLayout, ArenaLayout } from './arena-layout.ts'
 import type { KernelChoice, Product } from './kernels.ts'
+import type { LeftLayout } from './low-rank-layout.ts'
 import type { MatrixLayout, ProductKind } from './matrix-layout.ts'
 
 /** Reserves the memory of an arena. The system gives it page by page as it is touched. */
@@ -79,12 +81,28 @@ export class Arena {
     }
   }
 
-  /** Output rows [from, to) of a matrix product for `tokens` tokens; `y` is [token][paddedRows]. */
+  /** Output rows [from, to) of a matrix product, a low-rank correction included, for `tokens` tokens; `y` is [token][paddedRows]. */
   product (matrix: MatrixLayout, x: ActivationLayout, y: number, from: number, to: number, tokens: number): void {
+    if (matrix.zero) this.#clear(y, from, to, tokens, matrix.paddedRows)
+    else this.#multiply(matrix, x, y, from, to, tokens)
+    if (matrix.left !== undefined) this.#addLowRank(matrix.left, y, from, to, tokens, matrix.paddedRows)
+  }
+
+  #multiply (matrix: MatrixLayout, x: ActivationLayout, y: number, from: number, to: number, tokens: number): void {
     const products = tokens < TILE_TOKENS ? this.#vector : this.#tile
     products[matrix.kind](
       matrix.offset, matrix.bits === 8 ? x.positive : x.codes, x.scales, matrix.bits === 8 ? x.negative : x.sums, x.scaled,
       y, from, to, matrix.blocks, tokens, matrix.paddedRows, this.#choice.streams, matrix.zeroShift, 15)
+  }
+
+  /** L·z, with z as InnerProduct has left it in scratch memory. */
+  #addLowRank ({ offset, rank, column, stride }: LeftLayout, y: number, from: number, to: number, tokens: number, rows: number): void {
+    const { codes, scales } = this.layout.scratch.inner
+    this.kernels.addLowRank(offset, codes + column * 2, scales + column / RANK_BLOCK * 4, y, from, to, rank / RANK_BLOCK, tokens, rows, stride)
+  }
+
+  #clear (y: number, from: number, to: number, tokens: number, rows: number): void {
+    for (let token = 0; token < tokens; token++) this.floats.fill(0, y / 4 + token * rows + from, y / 4 + token * rows + to)
   }
 
   /** Quantises `count` floats that begin a row, or part of a row at `column`. */

@@ -25,8 +25,8 @@ export const ROW_GRAIN = 16
 /** Elements of an activation that have one scale; part of profile exact-1. */
 export const ACTIVATION_BLOCK = 32
 
-/** Counters of pieces that a unit takes in a step at most: one for each product. A head takes one for each group of rows. */
-export const COUNTERS_PER_UNIT = 8
+/** Counters of pieces that a unit takes in a step at most: one for each product, 6 of a layer's matrices and 4 of their right factors. A head takes two for each group of rows. */
+export const COUNTERS_PER_UNIT = 10
 
 /** Where a thread works on attention weights: 32 floats, then 16-bit codes and scales of four heads (kernels/attention.ts). */
 export const ATTENTION_WEIGHT_BYTES = 512

@@ -31,6 +31,8 @@ export interface Kernels {
   scoreTiles (queries: number, heads: number, table: number, offset: number, fromTile: number, toTile: number, first: number, position: number, headSize: number, block: number, scores: number, scoreBytes: number): void
   exponentials (queries: number, head: number, headSize: number, firstTile: number, lastTile: number, scores: number, scoreBytes: number): void
   combineValues (queries: number, heads: number, table: number, offset: number, first: number, position: number, headSize: number, block: number, from: number, to: number, scores: number, scoreBytes: number, scratch: number, out: number): void
+  quantiseRanks (z: number, codes: number, scales: number, blocks: number, tokens: number, stride: number): void
+  addLowRank (w: number, codes: number, scales: number, y: number, from: number, to: number, blocks: number, tokens: number, rows: number, stride: number): void
   barrier (at: number, threads: number, spins: number): void
 }
 

@@ -1,8 +1,9 @@
 import { Attention } from './attention.ts'
 import { ACTIVATION_BLOCK, ROW_GRAIN } from './constants.ts'
-import type { Architecture } from '../../model/index.ts'
+import { InnerProduct } from './inner-product.ts'
+import type { Architecture, TensorRole } from '../../model/index.ts'
 import type { Arena } from './arena.ts'
-import type { UnitLayout } from './arena-layout.ts'
+import type { ActivationLayout, UnitLayout } from './arena-layout.ts'
 import type { MatrixLayout } from './matrix-layout.ts'
 import type { Step } from './step.ts'
 
@@ -15,6 +16,8 @@ export class Layer {
   readonly #architecture: Architecture
   readonly #unit: UnitLayout
   readonly #attention: Attention
+  /** of low-rank corrections, by the first matrix of those with the same input */
+  readonly #inner: Record<'query' | 'attentionOutput' | 'gate' | 'down', InnerProduct>
   readonly #projections: Array<{ matrix: MatrixLayout, work: (from: number, to: number) => void }>
   /** rows of the step under way */
   #rows = 0
@@ -24,8 +27,15 @@ export class Layer {
     this.#architecture = architecture
     this.#unit = unit
     this.#attention = new Attention(arena, architecture, unit)
+    const inner = (role: TensorRole, x: ActivationLayout): InnerProduct => new InnerProduct(arena, unit.factors[role], x)
     const { layout: { scratch } } = arena
     const { matrices, vectors } = unit
+    this.#inner = {
+      query: inner('query', scratch.activations),
+      attentionOutput: inner('attentionOutput', scratch.activations),
+      gate: inner('gate', scratch.activations),
+      down: inner('down', scratch.feedForward)
+    }
     this.#projections = [
       { matrix: matrices.query!, bias: vectors.queryBias, y: scratch.query },
       { matrix: matrices.key!, bias: vectors.keyBias, y: scratch.key },
@@ -48,16 +58,20 @@ export class Layer {
     const arena = this.#arena
     this.#rows = step.rows
     this.#forEachRow(this.#attentionNorm)
+    this.#inner.query.run(step.rows)
     for (const { matrix, work } of this.#projections) arena.forEachPiece(matrix.rows, ROW_GRAIN, work)
     arena.barrier()
     this.#attention.run(step)
     arena.barrier()
     this.#forEachRow(this.#quantiseAttention)
+    this.#inner.attentionOutput.run(step.rows)
     arena.forEachPiece(matrices.attentionOutput!.rows, ROW_GRAIN, this.#attentionOutput)
     arena.barrier()
     this.#forEachRow(this.#feedForwardNorm)
+    this.#inner.gate.run(step.rows)
     arena.forEachPiece(this.#architecture.feedForwardSize, ACTIVATION_BLOCK, this.#gateAndUp)
     arena.barrier()
+    this.#inner.down.run(step.rows)
     arena.forEachPiece(matrices.down!.rows, ROW_GRAIN, this.#down)
   }
 

@@ -1,5 +1,6 @@
 import { decodeBlocks, readTensor, readTensorRows } from '../../model/tensor/index.ts'
 import { LOAD_ROWS } from './constants.ts'
+import { loadFactors } from './low-rank-layout.ts'
 import { packRows } from './matrix-layout.ts'
 import type { TensorRole, TensorSource, UnitSource } from '../../model/index.ts'
 import type { ArenaLayout, UnitLayout } from './arena-layout.ts'
@@ -10,6 +11,7 @@ export function loadUnit (unit: UnitLayout, source: UnitSource, memory: WebAssem
   for (const [role, layout] of Object.entries(unit.matrices) as Array<[TensorRole, MatrixLayout]>) {
     loadMatrix(layout, source.tensors[role]!, memory.buffer)
   }
+  loadFactors(unit.factors, source, memory.buffer)
   const floats = new Float32Array(memory.buffer)
   for (const [role, layout] of Object.entries(unit.vectors) as Array<[TensorRole, { offset: number }]>) {
     floats.set(readTensor(source.tensors[role]!), layout.offset / 4)
@@ -17,6 +19,7 @@ export function loadUnit (unit: UnitLayout, source: UnitSource, memory: WebAssem
 }
 
 function loadMatrix (layout: MatrixLayout, source: TensorSource, memory: ArrayBufferLike): void {
+  if (layout.zero) return
   for (let row = 0; row < layout.rows; row += LOAD_ROWS) {
     const to = Math.min(layout.rows, row + LOAD_ROWS)
     const bytes = readTensorRows(source, row, to)

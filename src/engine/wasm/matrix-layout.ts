@@ -1,6 +1,7 @@
 import { weightFormat } from '../../model/tensor/index.ts'
 import { UnsupportedModelError } from '../errors.ts'
 import type { TensorSource, WeightBlocks, WeightFormat } from '../../model/index.ts'
+import type { LeftLayout } from './low-rank-layout.ts'
 
 /** How a matrix lies in kernel memory (see kernels/product4.ts and product8.ts). */
 export interface MatrixLayout {
@@ -16,6 +17,10 @@ export interface MatrixLayout {
   zeroShift: number
   /** byte offset of the first record */
   offset: number
+  /** a matrix of zeros, which takes no memory */
+  zero?: true
+  /** left factor of a low-rank correction */
+  left?: LeftLayout
 }
 
 /** Names of the kernels' products: signs, and bits of a code in memory. */
@@ -56,9 +61,11 @@ export function layOutMatrix (source: TensorSource, reserve: (bytes: number) => 
   if (source.shape.length !== 2 || columns % 32 !== 0) {
     throw new UnsupportedModelError(source.name ?? 'matrix', `shape ${source.shape.join(' × ')}: columns must be a multiple of 32`)
   }
-  const { kind, zeroShift } = KINDS[weightFormat(source.type)]
   const paddedRows = Math.ceil(rows / 16) * 16
   const blocks = columns / 32
+  // an offset that no matrix with weights has
+  if (source.type === 'ZERO') return { rows, paddedRows, columns, blocks, kind: 'symmetric4', bits: 4, zeroShift: 0, offset: 0, zero: true }
+  const { kind, zeroShift } = KINDS[weightFormat(source.type)]
   return { rows, paddedRows, columns, blocks, kind, bits: SHAPES[kind].bits, zeroShift, offset: reserve(paddedRows / 4 * blocks * recordBytes(SHAPES[kind])) }
 }
 

@@ -7,7 +7,7 @@ import type { MatrixLayout } from './matrix-layout.ts'
 
 /** The matrix that kernels are raced on; undefined where there is nothing to choose from, or nothing to race on. */
 export function raceMatrix (layout: ArenaLayout): MatrixLayout | undefined {
-  return contestants().length < 2 ? undefined : layout.units.find(unit => unit.matrices.query !== undefined)?.matrices.query
+  return contestants().length < 2 ? undefined : layout.units.map(unit => unit.matrices.query).find(hasWeights)
 }
 
 /**
@@ -19,7 +19,8 @@ export function raceMatrix (layout: ArenaLayout): MatrixLayout | undefined {
 export function fastestKernels (arena: Arena): KernelChoice {
   const matrix = raceMatrix(arena.layout)
   if (matrix === undefined) return arena.choice
-  const layers = arena.layout.units.flatMap(({ matrices }) => matrices.up ?? [])
+  const layers = arena.layout.units.map(({ matrices }) => matrices.up).filter(hasWeights)
+  if (layers.length === 0) return arena.choice
   const before = arena.choice
   const vectors = contestants().flatMap(vector => ([1, 4] as const).map(streams => ({ ...before, vector, streams })))
   const { vector, streams } = fastest(arena, vectors, layers, 1)
@@ -49,6 +50,10 @@ function fastest (arena: Arena, choices: KernelChoice[], matrices: MatrixLayout[
     for (const [index, choice] of choices.entries()) speeds[index] = Math.max(speeds[index], speed(choice))
   }
   return choices[speeds.indexOf(Math.max(...speeds))]
+}
+
+function hasWeights (matrix: MatrixLayout | undefined): matrix is MatrixLayout {
+  return matrix !== undefined && !matrix.zero
 }
 
 /** Plain SIMD is for engines that have nothing else. */

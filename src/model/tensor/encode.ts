@@ -120,12 +120,16 @@ function largest (weights: Float32Array, from: number, count: number): number {
   return size
 }
 
+const float = new Float32Array(1)
+const word = new Uint32Array(float.buffer)
+
 /** Smallest exponent of Q8_8 at which no code is above 127; 0 where all codes are 0 or the scale would be no normal float32. */
 function powerExponent (size: number): number {
-  if (size < 2 ** -120) return 0
-  let exponent = Math.floor(Math.log2(size)) - 7 + 127
-  while (nearestInteger(size / powerScale(exponent)) > 127) exponent++
-  return exponent
+  float[0] = size
+  const exponent = (word[0] >>> 23) - 6
+  if (exponent < 1) return 0
+  // the code of the largest is 64 … 128
+  return nearestInteger(size / powerScale(exponent)) > 127 ? exponent + 1 : exponent
 }
 
 /** Ties to even, as everywhere in profile exact-1. */
