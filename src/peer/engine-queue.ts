@@ -146,49 +146,65 @@ function createEngineQueue (engine: Engine): EngineQueue {
     if (entries.length === 0) waiting.delete(session)
   }
 
-  async function loop (): Promise<void> {
-    for (;;) {
-      await gather()
-      active = pick()
-      if (active.length === 0) break
-      const started = performance.now()
-      // to the end of the line
-      for (const { entry: { job: { item: { session } } } } of active) {
-        const entries = waiting.get(session)!
-        waiting.delete(session)
-        waiting.set(session, entries)
-      }
-      const outcomes = await runParts(active)
-      const sessions = active.map(({ entry }) => entry.job.item.session)
-      awaited = active.filter(({ entry: { job } }) => job.rows <= DECODE_ROWS && !late.has(job.item.session)).map(({ entry }) => entry.job.item.session)
-      gatherMilliseconds = Math.min(GATHER_MILLISECONDS, (performance.now() - started) * GATHER_SHARE)
-      active = []
-      for (const outcome of outcomes) outcome()
-      for (const session of sessions) {
-        const list = actions.get(session)
-        actions.delete(session)
-        for (const action of list ?? []) action()
-      }
+  /** Runs passes for as long as there are any, the first one before this returns where nobody else is on the way. */
+  function advance (): void {
+    running = waiting.size > 0
+    if (!running) return
+    if (missing().length > 0) {
+      gather().then(advance)
+      return
     }
-    running = false
+    awaited = []
+    active = pick()
+    running = active.length > 0
+    if (!running) return
+    const started = performance.now()
+    // to the end of the line
+    for (const { entry: { job: { item: { session } } } } of active) {
+      const entries = waiting.get(session)!
+      waiting.delete(session)
+      waiting.set(session, entries)
+    }
+    runParts(active).then(outcomes => {
+      gatherMilliseconds = Math.min(GATHER_MILLISECONDS, (performance.now() - started) * GATHER_SHARE)
+      finish(outcomes)
+      advance()
+    })
   }
 
-  /** Lets the next steps of sessions arrive that are on their way, once the first is there. */
+  function finish (outcomes: Array<() => void>): void {
+    const sessions = active.map(({ entry }) => entry.job.item.session)
+    awaited = active.filter(({ entry: { job } }) => job.rows <= DECODE_ROWS && !late.has(job.item.session)).map(({ entry }) => entry.job.item.session)
+    active = []
+    for (const outcome of outcomes) outcome()
+    for (const session of sessions) {
+      const list = actions.get(session)
+      actions.delete(session)
+      for (const action of list ?? []) action()
+    }
+  }
+
+  /** Sessions whose next steps are on their way. */
+  function missing (): number[] {
+    return awaited.filter(session => !waiting.has(session))
+  }
+
+  /** Gives them a moment. */
   async function gather (): Promise<void> {
-    if (waiting.size === 0) return
     const end = performance.now() + gatherMilliseconds
-    const missing = (): number[] => awaited.filter(session => !waiting.has(session))
     while (missing().length > 0 && performance.now() < end) await new Promise<void>(resolve => setImmediate(resolve))
     for (const session of missing()) late.add(session)
-    awaited = []
     for (const session of late) if (late.size > MAXIMUM_LATE_SESSIONS) late.delete(session)
+    awaited = []
   }
 
   function kick (): void {
     if (running || waiting.size === 0) return
     running = true
+    // all that decoded last are back: whatever else the bytes that came may hold need not be waited for
+    if (awaited.length > 0 && missing().length === 0) advance()
     // a chunk of bytes may hold frames of several sessions: let them all arrive
-    queueMicrotask(() => { loop() })
+    else queueMicrotask(advance)
   }
 
   return {

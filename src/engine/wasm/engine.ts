@@ -48,6 +48,8 @@ class WasmEngine implements Engine {
   readonly #cache: PageAllocator
   /** the end of the queue of batches */
   #last: Promise<unknown> = Promise.resolve()
+  /** batches that run or wait */
+  #batches = 0
   #stopped = false
 
   constructor (init: WasmEngineInit) {
@@ -131,8 +133,10 @@ class WasmEngine implements Engine {
   }
 
   async run (batch: BatchItem[], options: AbortOptions = {}): Promise<BatchResult[]> {
-    const turn = this.#last.then(async () => await this.#runBatch(batch, options))
-    this.#last = turn.catch(() => {})
+    // at once where nothing else runs: by way of a promise it would wait for the end of the caller's callback
+    const turn = this.#batches++ === 0 ? this.#runBatch(batch, options) : this.#last.then(async () => await this.#runBatch(batch, options))
+    const done = (): void => { this.#batches-- }
+    this.#last = turn.then(done, done)
     return await turn
   }
 
