@@ -71,6 +71,24 @@ const MUTATIONS: Array<{ name: string, file: string, from: string, to: string, f
         p0 += jump * 32; p1 += jump * 32; q0 += jump * 32; q1 += jump * 32; tp += jump * 4; Sp += jump * 4`
   },
   {
+    name: 'a fused multiply-add in low-rank corrections of several tokens',
+    file: 'low-rank.ts',
+    from: 'f32x4.add(f0, f32x4.mul(f32x4.convert_i32x4_s(d0), f32x4.mul(s0, t)))',
+    to: 'f32x4.relaxed_madd(f32x4.convert_i32x4_s(d0), f32x4.mul(s0, t), f0)',
+    fused: true,
+    model: 'random-compressed'
+  },
+  {
+    name: 'blocks of low-rank corrections of one token summed in another order',
+    file: 'low-rank.ts',
+    from: `      w0 += RECORD; w1 += RECORD; w2 += RECORD; w3 += RECORD
+      c += 16; s += 4`,
+    to: `      const jump = <usize>(b == 0 ? blocks - 1 : -1)
+      w0 += jump * RECORD; w1 += jump * RECORD; w2 += jump * RECORD; w3 += jump * RECORD
+      c += jump * 16; s += jump * 4`,
+    model: 'random-compressed'
+  },
+  {
     name: 'attention weights summed from the last tile to the first',
     file: 'attention.ts',
     from: `    L = f32x4.add(f32x4.add(f32x4.add(f32x4.add(L, e0), e1), e2), e3)
