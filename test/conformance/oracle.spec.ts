@@ -62,8 +62,9 @@ describe('accuracy of profile exact-1', () => {
       })
       const matrices = Array.from({ length: weights.architecture.layerCount + 1 }, (_, unit) => Object.values(weights.unit(unit).tensors))
         .flat().filter(({ shape }) => shape.length === 2)
-      // one position has no softmax: but for the order of sums, the two do the same
-      if (!matrices.some(({ type }) => CONVERTED.has(type))) expect(relativeDistance(exact[0], simulated[0])).below(1e-4)
+      // one position has no softmax: but for the order of sums, the two do the same. What the profile rounds between the
+      // factors of a low-rank correction the simulation does not, and a little is enough to round an activation otherwise
+      if (!matrices.some(({ type, lowRank }) => CONVERTED.has(type) || lowRank !== undefined)) expect(relativeDistance(exact[0], simulated[0])).below(1e-4)
     })
   }
 })

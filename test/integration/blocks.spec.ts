@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect } from 'chai'
 import { createBlockStore, decodeBlobHeader, openModel, packModel, readPackage, readTensorBytes, verifyPackage } from '../../src/model/index.ts'
@@ -140,12 +141,21 @@ describe('blocks: packages between peers', function () {
     await startedNode(wild).libp2p.handle(BLOCKS_PROTOCOL, stream => {
       stream.addEventListener('message', () => { stream.send(encodeBlockAnswer({ kind: 3, number: 77, status: 0, payload: Uint8Array.of(1) })) }, { once: true })
     })
-    const peers = [await serve(wrongHeader), wild, await serve(store)]
     const events: FetchEvent[] = []
+    const droppedSources = () => events.filter(event => event.type === 'blocks:source-dropped')
+    // the honest one is slow: it could have given everything before the others have said a word
+    const patient = {
+      ...store,
+      async block (id: string, index: number) {
+        while (droppedSources().length < 2) await pause(5)
+        return await store.block(id, index)
+      }
+    }
+    const peers = [await serve(wrongHeader), wild, await serve(patient)]
     const directory = fresh()
     await fetchQuarter(peers.map(({ addresses }) => addresses[0]), directory, events)
     expectHolds(directory, blobsOf(0, 1, 2))
-    const dropped = events.filter(event => event.type === 'blocks:source-dropped')
+    const dropped = droppedSources()
     expect(dropped.map(({ address }) => address).sort()).to.deep.equal([peers[0].addresses[0], wild.addresses[0]].sort())
   })
 
