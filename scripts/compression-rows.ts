@@ -21,7 +21,7 @@ export function compressionRows (parameters: number): Row[] {
     fixed('q4+plain svd 16', { mode: 'q4+svd', rank: 16, whitened: false }),
     fixed('q3', { mode: 'q3' }),
     ...[16, 32].map(rank => fixed(`q3+svd ${rank}`, { mode: 'q3+svd', rank })),
-    ...[4, 4.5, 4.8, 5.2, 6].map(bits),
+    ...[4, 4.5, 4.8, 5.2, 5.7, 6.5].map(bits),
     ...[0.9, 0.8, 0.6].map(share => fixed(`svd ${share}`, { mode: 'svd', parameterShare: share })),
     ...[0.9, 0.8, 0.6].map(share => fixed(`plain svd ${share}`, { mode: 'svd', parameterShare: share, whitened: false }))
   ]
