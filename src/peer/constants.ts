@@ -2,7 +2,7 @@
 import type { Deadlines, PeerLimits } from './types.ts'
 
 export const INFO_PROTOCOL = '/efedllm/info/1.0.0'
-export const STAGE_PROTOCOL = '/efedllm/stage/1.1.0'
+export const STAGE_PROTOCOL = '/efedllm/stage/2.0.0'
 
 /** For people only; compatibility is decided by protocol ids and modelId. */
 export const SOFTWARE = 'efedllm/0.1.0'

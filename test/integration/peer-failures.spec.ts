@@ -43,7 +43,7 @@ describe('peer: failures', () => {
     return node
   }
 
-  const opened = (frame: Frame) => ({ kind: Kind.opened, session: frame.session, epoch: frame.epoch, sequence: frame.sequence, record: encodeOpened({ nonce: new Uint8Array(16), window: 8, rowsPerStep: 64, capacity: 1024, held: 0 }) })
+  const opened = (frame: Frame) => ({ kind: Kind.opened, session: frame.session, epoch: frame.epoch, sequence: frame.sequence, record: encodeOpened({ nonce: new Uint8Array(16), window: 8, rowsPerStep: 64, capacity: 1024, held: 0, kept: 0 }) })
 
   describe('when a route is made', () => {
     it('names the units that nobody hosts', async () => {

@@ -136,7 +136,8 @@ export async function openRemoteChain (init: RemoteChainInit, { signal }: { sign
     const record = decodeError(frame.record!)
     const error = stageError(record, accusedStage(record, places[index], places), opening)
     if (pending !== undefined) return pending.reject(error)
-    if (record.sessionLost || opening) return fail(error)
+    // a stage that has lost its neighbour keeps the session, but nothing passes through it
+    if (record.sessionLost || error.sessionLost || opening) return fail(error)
     const chunk = chunks.get(frame.sequence)
     chunks.delete(frame.sequence)
     chunk?.reject(error)

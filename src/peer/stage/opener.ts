@@ -78,7 +78,7 @@ export function createOpener (init: OpenerParts): Opener {
     session.upstreamLink = record.upstream === link.peer ? link : undefined
     session.downstreamLink = record.downstream === link.peer ? link : undefined
     armTimer(session, frame.deadline)
-    reply(link, frame, { kind: Kind.opened, record: encodeOpened({ nonce: session.nonce, window: limits.window, rowsPerStep, capacity: session.capacity, held: session.expectedLength }) })
+    reply(link, frame, { kind: Kind.opened, record: encodeOpened({ nonce: session.nonce, window: limits.window, rowsPerStep, capacity: session.capacity, held: session.expectedLength, kept: 0 }) })
   }
 
   /** Throws KeyValueBudgetError, SessionLimitError. */
