@@ -1,30 +1,23 @@
-import { noise } from '@chainsafe/libp2p-noise'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import { identify } from '@libp2p/identify'
-import type { Connection, Libp2p, Logger, PrivateKey } from '@libp2p/interface'
-import { defaultLogger } from '@libp2p/logger'
+import type { Connection, Libp2p, Logger } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createLibp2p } from 'libp2p'
-import {
-  DEFAULT_DEADLINES, DEFAULT_LIMITS, INBOUND_CONNECTIONS_PER_SECOND, INFO_PROTOCOL, JOIN_INTERVAL_MILLISECONDS, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS,
-  PENDING_INBOUND_CONNECTIONS, READ_BUFFER_BYTES, SOFTWARE, STAGE_PROTOCOL, STREAM_WINDOW_BYTES, WRITE_BUFFER_BYTES
-} from './constants.ts'
+import { DEFAULT_DEADLINES, DEFAULT_LIMITS, INFO_PROTOCOL, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS, STAGE_PROTOCOL } from './constants.ts'
 import { createBlockServer } from './blocks/block-server.ts'
 import type { BlockServer } from './blocks/block-server.ts'
 import { BLOCKS_PROTOCOL, MAXIMUM_BLOCK_STREAMS } from './blocks/constants.ts'
+import { prepareDiscovery } from './directory/index.ts'
+import type { Discovery, OwnState } from './directory/index.ts'
 import { createDialBudget, dialableAddresses } from './dial-rules.ts'
 import { DeadlineError, DialRefusedError, InvalidAddressError, InvalidRequestError, NotStartedError, PeerError, PeerUnreachableError } from './errors.ts'
 import { askInfo, infoBytes, serveInfo } from './info-protocol.ts'
 import { loadOrCreateKey } from './key.ts'
 import { createLinkPool } from './link-pool.ts'
 import type { LinkPool } from './link-pool.ts'
+import { createNetwork } from './network.ts'
 import { createStageServer } from './stage/stage-server.ts'
 import type { StageServer } from './stage/stage-server.ts'
-import type { AbortOptions, PeerInfo, PeerNode, PeerNodeInit } from './types.ts'
+import type { AbortOptions, AnnounceUpdate, PeerInfo, PeerNode, PeerNodeInit } from './types.ts'
 import type { Statement } from './wire/index.ts'
 
 /** What the client side of this folder needs of a node; not for others. */
@@ -37,7 +30,7 @@ export interface StartedNode {
 interface Parts extends StartedNode {
   server?: StageServer
   blocks?: BlockServer
-  joinTimer?: NodeJS.Timeout
+  discovery: Discovery
 }
 
 const started = new WeakMap<PeerNode, () => StartedNode>()
@@ -56,7 +49,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
   const limits = { ...DEFAULT_LIMITS, ...init.limits }
   const hosted = engine === undefined || model === undefined ? undefined : { engine, model, limits }
   const budget = createDialBudget(limits.dialsPerClientAndMinute)
-  const joined = (init.join ?? []).map(address => ({ address, peerId: peerIdOf(address) }))
+  const joined = [...init.join ?? [], ...init.discovery?.join ?? []].map(address => ({ address, peerId: peerIdOf(address) }))
   let parts: Parts | undefined
   let starting: Promise<void> | undefined
   let stopping: Promise<void> | undefined
@@ -66,11 +59,26 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     return parts
   }
 
-  const announced = (libp2p: Libp2p): string[] => libp2p.getMultiaddrs().map(address => withoutPeer(address.toString()))
+  const extra: AnnounceUpdate = {}
+
+  function announced (): OwnState | undefined {
+    const modelId = hosted?.model.modelId ?? init.discovery?.models?.[0]
+    if (modelId === undefined || (hosted === undefined && extra.claim === undefined)) return undefined
+    return {
+      modelId,
+      ranges: hosted === undefined ? [] : [{ range: hosted.engine.range, state: 'serving' }],
+      sessions: parts?.server?.sessions ?? 0,
+      queuedSteps: 0,
+      freePositions: hosted?.engine.freePositions ?? 0,
+      speed: extra.speed ?? 0,
+      claim: extra.claim
+    }
+  }
 
   async function begin (): Promise<void> {
     const privateKey = init.dataDirectory === undefined ? await generateKeyPair('Ed25519') : await loadOrCreateKey(init.dataDirectory)
-    const libp2p = await createNode(init, privateKey)
+    const network = await createNetwork(init, privateKey)
+    const { libp2p, addresses } = network
     const log = libp2p.logger.forComponent('efedllm:peer')
     const links = createLinkPool(libp2p.logger.forComponent('efedllm:client'))
     const server = hosted === undefined
@@ -78,7 +86,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
       : createStageServer({
         ...hosted,
         self: libp2p.peerId.toString(),
-        addresses: () => announced(libp2p),
+        addresses,
         sign: bytes => privateKey.sign(bytes),
         links,
         connect: async (statement, clientAddress, client, signal) => await connectOnward(libp2p, statement, clientAddress, client, signal),
@@ -87,11 +95,12 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
       })
     const blocks = init.share === undefined ? undefined : createBlockServer({ store: init.share, limits, log: libp2p.logger.forComponent('efedllm:blocks') })
     // before start, so that identify names the protocols at once
-    await libp2p.handle(INFO_PROTOCOL, stream => { serveInfo(stream, infoBytes(announced(libp2p), hosted && { ...hosted, ranges: [{ range: hosted.engine.range, state: 'serving' }], sessions: server?.sessions ?? 0, queuedSteps: 0, freePositions: hosted.engine.freePositions })).catch(error => stream.abort(error)) }, { maxInboundStreams: MAXIMUM_INFO_STREAMS })
+    await libp2p.handle(INFO_PROTOCOL, stream => { serveInfo(stream, infoBytes(addresses(), hosted && { ...hosted, ranges: [{ range: hosted.engine.range, state: 'serving' }], sessions: server?.sessions ?? 0, queuedSteps: 0, freePositions: hosted.engine.freePositions })).catch(error => stream.abort(error)) }, { maxInboundStreams: MAXIMUM_INFO_STREAMS, runOnLimitedConnection: true })
     if (server !== undefined) {
       await libp2p.handle(STAGE_PROTOCOL, (stream, connection) => server.accept(stream, connection), { maxInboundStreams: MAXIMUM_INBOUND_STREAMS, maxOutboundStreams: MAXIMUM_INBOUND_STREAMS })
     }
     if (blocks !== undefined) await libp2p.handle(BLOCKS_PROTOCOL, (stream, connection) => blocks.accept(stream, connection), { maxInboundStreams: MAXIMUM_BLOCK_STREAMS })
+    const discovery = await prepareDiscovery({ init, network, key: privateKey, join: joined, state: announced })
     try {
       await libp2p.start()
     } catch (error) {
@@ -99,26 +108,9 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
       await libp2p.stop()
       throw new InvalidAddressError((init.listen ?? []).join(', '), (error as Error).message, error)
     }
-    parts = { libp2p, links, log, server, blocks }
+    parts = { libp2p, links, log, server, blocks, discovery }
     init.onEvent?.({ type: 'peer:start', peerId: libp2p.peerId.toString(), addresses: node.addresses })
-    if (joined.length > 0) {
-      joinAll(parts)
-      parts.joinTimer = setInterval(() => { if (parts !== undefined) joinAll(parts) }, JOIN_INTERVAL_MILLISECONDS)
-      parts.joinTimer.unref()
-    }
-  }
-
-  async function joinAll ({ libp2p, log }: Parts): Promise<void> {
-    await Promise.all(joined.map(async ({ address, peerId }) => {
-      if (peerId !== undefined && libp2p.getConnections(peerIdFromString(peerId)).length > 0) return
-      try {
-        await libp2p.dial(multiaddr(address), { signal: AbortSignal.timeout(DEFAULT_DEADLINES.info) })
-        init.onEvent?.({ type: 'peer:join', address })
-      } catch (error) {
-        log('cannot join %s: %s', address, (error as Error).message)
-        init.onEvent?.({ type: 'peer:join', address, error: error as Error })
-      }
-    }))
+    discovery.start()
   }
 
   /** docs/protocol.md, Dialling: the statement was verified before this is called. */
@@ -144,6 +136,16 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     get sessions () {
       return parts?.server?.sessions ?? 0
     },
+    get directory () {
+      return parts?.discovery.directory
+    },
+    announce (update) {
+      Object.assign(extra, update)
+      parts?.discovery.changed()
+    },
+    async reachability (options) {
+      return await running().discovery.reachability(options)
+    },
     async start (options = {}) {
       options.signal?.throwIfAborted()
       await stopping
@@ -161,7 +163,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
         parts = undefined
         starting = undefined
         if (old !== undefined) {
-          clearInterval(old.joinTimer)
+          await old.discovery.stop()
           old.blocks?.stop()
           await old.server?.stop()
           await old.links.stop()
@@ -211,25 +213,4 @@ function parseAddress (address: string): ReturnType<typeof multiaddr> {
 
 function peerIdOf (address: string): string | undefined {
   return parseAddress(address).getComponents().findLast(component => component.name === 'p2p')?.value
-}
-
-function withoutPeer (address: string): string {
-  return address.replace(/\/p2p\/[A-Za-z0-9]+$/, '')
-}
-
-async function createNode (init: PeerNodeInit, privateKey: PrivateKey): Promise<Libp2p> {
-  return await createLibp2p({
-    privateKey,
-    start: false,
-    nodeInfo: { userAgent: SOFTWARE },
-    logger: init.logger ?? defaultLogger(),
-    addresses: { listen: init.listen ?? [], announce: init.announce ?? [] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES, maxReadBufferLength: READ_BUFFER_BYTES, maxWriteBufferLength: WRITE_BUFFER_BYTES } })],
-    connectionManager: { inboundConnectionThreshold: INBOUND_CONNECTIONS_PER_SECOND, maxIncomingPendingConnections: PENDING_INBOUND_CONNECTIONS },
-    // one slow ping must not end all sessions: stages have their own probes
-    connectionMonitor: { abortConnectionOnPingFailure: false },
-    services: { identify: identify(), ping: ping() }
-  })
 }
