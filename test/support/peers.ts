@@ -29,7 +29,7 @@ export interface StubPeer {
   cut (): void
 }
 
-export interface StubPeerOptions extends StubEngineOptions, Pick<PeerNodeInit, 'limits' | 'dialPolicy' | 'join'> {
+export interface StubPeerOptions extends StubEngineOptions, Pick<PeerNodeInit, 'limits' | 'dialPolicy' | 'join' | 'listen' | 'discovery' | 'network' | 'dataDirectory' | 'share'> {
   salt?: number
 }
 
@@ -44,10 +44,14 @@ export function createSwarm () {
     const node = createPeerNode({
       engine,
       model: stubModel(engine.architecture, options.salt),
-      listen: ['/ip4/127.0.0.1/tcp/0'],
+      listen: options.listen ?? ['/ip4/127.0.0.1/tcp/0'],
       limits: options.limits,
       dialPolicy: options.dialPolicy,
       join: options.join,
+      discovery: options.discovery,
+      network: options.network,
+      dataDirectory: options.dataDirectory,
+      share: options.share,
       onEvent: event => {
         events.push(event)
         for (const waiter of waiters) waiter()
@@ -79,8 +83,8 @@ export function createSwarm () {
     }
   }
 
-  async function client (): Promise<PeerNode> {
-    const node = createPeerNode({})
+  async function client (init: PeerNodeInit = {}): Promise<PeerNode> {
+    const node = createPeerNode(init)
     nodes.push(node)
     await node.start()
     return node
