@@ -45,7 +45,7 @@ export async function connect ({ context, options, model, capacity, progress }: 
   try {
     signal.throwIfAborted()
     if (addresses.length === 0) return await hold(promptIds => createLocalRoute(engines, { capacity, promptIds }), stopEngines)
-    const node = createPeerNode({})
+    const node = createPeerNode({ discovery: {}, network: { key: options.key } })
     await node.start({ signal })
     try {
       return await hold(async promptIds => await connectRoute({

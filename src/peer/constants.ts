@@ -177,6 +177,9 @@ export const MAXIMUM_CONNECTIONS = 300
 /** One address of a peer: the next ones are tried after it. TCP and noise take four round trips. */
 export const ADDRESS_DIAL_MILLISECONDS = 3_000
 
+/** A relayed connection becomes a direct one within a few round trips, or not at all. */
+export const HOLE_PUNCH_MILLISECONDS = 5_000
+
 export const DEFAULT_LIMITS: PeerLimits = {
   sessions: 64,
   sessionsPerClient: 16,

@@ -15,7 +15,7 @@ import type { ServiceFactoryMap } from 'libp2p'
 import {
   ADDRESS_DIAL_MILLISECONDS, INBOUND_CONNECTIONS_PER_SECOND, MAXIMUM_CONNECTIONS, PENDING_INBOUND_CONNECTIONS, READ_BUFFER_BYTES, SOFTWARE, STREAM_WINDOW_BYTES, WRITE_BUFFER_BYTES
 } from './constants.ts'
-import { BoundedDatastore, createGater, dhtService, gossipService, mdnsDiscovery, preSharedKeyProtector, relayParts } from './directory/index.ts'
+import { BoundedDatastore, canonicalPeerId, createGater, dhtService, gossipService, mdnsDiscovery, preSharedKeyProtector, relayParts } from './directory/index.ts'
 import type { PeerNodeInit } from './types.ts'
 
 /** Parts of libp2p that it does not show to its users. */
@@ -39,6 +39,13 @@ interface Services extends ServiceMap {
   ping: Ping
   gossip?: GossipSub
   dht?: KadDHT
+}
+
+const withKey = new WeakSet<Libp2p>()
+
+/** Whether connections need a network key: who has another one cannot be told from who does not answer. */
+export function hasNetworkKey (libp2p: Libp2p): boolean {
+  return withKey.has(libp2p)
 }
 
 /** Whether a node says and hears announcements as they come: those that host something, unless told otherwise. */
@@ -76,7 +83,7 @@ export async function createNetwork (init: PeerNodeInit, privateKey: PrivateKey)
     connectionEncrypters: [noise()],
     connectionProtector,
     connectionGater: createGater({
-      allow: network.allow === undefined ? undefined : new Set(network.allow),
+      allow: network.allow === undefined ? undefined : new Set(network.allow.map(canonicalPeerId)),
       connections: peerId => libp2p.getConnections(peerId),
       onRefused: (peerId, reason) => onEvent?.({ type: 'peer:refused', peerId, reason })
     }),
@@ -92,6 +99,7 @@ export async function createNetwork (init: PeerNodeInit, privateKey: PrivateKey)
     peerDiscovery: mdns === undefined ? [] : [mdns],
     services
   })
+  if (network.key !== undefined) withKey.add(libp2p)
   return {
     libp2p,
     internals: libp2p.services.internals,

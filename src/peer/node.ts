@@ -14,7 +14,7 @@ import { askInfo, infoBytes, serveInfo } from './info-protocol.ts'
 import { loadOrCreateKey } from './key.ts'
 import { createLinkPool } from './link-pool.ts'
 import type { LinkPool } from './link-pool.ts'
-import { createNetwork } from './network.ts'
+import { createNetwork, hasNetworkKey } from './network.ts'
 import { createStageServer } from './stage/stage-server.ts'
 import type { StageServer } from './stage/stage-server.ts'
 import type { AbortOptions, AnnounceUpdate, PeerInfo, PeerNode, PeerNodeInit } from './types.ts'
@@ -192,7 +192,7 @@ export async function askPeer (libp2p: Libp2p, address: string, milliseconds: nu
     try {
       connection = await libp2p.dial(target, { signal: both })
     } catch (error) {
-      throw new PeerUnreachableError(address, error)
+      throw new PeerUnreachableError(address, hasNetworkKey(libp2p) ? new Error(`${(error as Error).message} (it may have another network key, or none)`, { cause: error }) : error)
     }
     return await askInfo(connection, both)
   } catch (error) {

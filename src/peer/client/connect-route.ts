@@ -4,6 +4,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import type { Architecture, UnitRange } from '../../model/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import { DEFAULT_DEADLINES } from '../constants.ts'
+import { untilDirect } from '../direct-connection.ts'
 import { InvalidRequestError, NothingHostedError, OtherModelError, PeerUnreachableError, RangeGapError, RangeOverlapError } from '../errors.ts'
 import { askPeer, startedNode } from '../node.ts'
 import { namedIds } from '../prefix-names.ts'
@@ -143,8 +144,8 @@ async function openSegments (init: ConnectRouteInit, plan: Candidate[], descript
 
 async function connectTo (libp2p: ReturnType<typeof startedNode>['libp2p'], peerId: string, address: string, signal: AbortSignal): ReturnType<typeof libp2p.dial> {
   const present = libp2p.getConnections(peerIdFromString(peerId)).find(connection => connection.status === 'open')
-  if (present !== undefined) return present
+  if (present !== undefined) return await untilDirect(libp2p, present, signal)
   const connection = await libp2p.dial(multiaddr(address), { signal })
   if (connection.remotePeer.toString() !== peerId) throw new PeerUnreachableError(peerId, new Error('another peer answers at its address'))
-  return connection
+  return await untilDirect(libp2p, connection, signal)
 }

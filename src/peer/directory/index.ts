@@ -7,6 +7,8 @@ export type { AnnouncedState, Clock, Directory, PeerRecord, RangeClaim, Verdict 
 export { DirectoryBusyError, InvalidInviteError, InvalidPeerIdError, NetworkKeyError } from './errors.ts'
 export { decodeInvite, encodeInvite, isInvite } from './invite.ts'
 export type { Invite } from './invite.ts'
+export { inviteAddresses } from './invite-addresses.ts'
+export { rememberedAddresses } from './remembered-file.ts'
 export { canonicalPeerId, parseAllowList } from './allow-list.ts'
 export { createNetworkKey, formatNetworkKey, parseNetworkKey } from './network-key.ts'
 export type { DialBackReport, Reachability, ReachabilityStatus } from './reachability.ts'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { MAXIMUM_REMEMBERED_BYTES } from './constants.ts'
 import { formatRemembered, parseRemembered } from './remembered.ts'
 import type { RememberedPeer } from './remembered.ts'
@@ -35,4 +35,10 @@ export async function writeRemembered (path: string, peers: readonly RememberedP
     await unlink(temporary).catch(() => {})
     throw error
   }
+}
+
+/** Addresses that the peer with this data directory has written down, the latest first; those of one model. */
+export async function rememberedAddresses (dataDirectory: string): Promise<string[]> {
+  const peers = await readRemembered(join(dataDirectory, REMEMBERED_FILE))
+  return peers.filter(({ modelId }) => modelId === peers[0].modelId).flatMap(({ peerId, addresses }) => addresses.slice(0, 1).map(address => address.endsWith(`/p2p/${peerId}`) ? address : `${address}/p2p/${peerId}`))
 }
