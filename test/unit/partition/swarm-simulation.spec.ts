@@ -122,6 +122,19 @@ describe('partition: simulated swarm', () => {
     }
   })
 
+  it('never drops a last holder by itself where claims come too late: without confirmations this drops dozens', () => {
+    let moves = 0
+    for (let seed = 1; seed <= 40; seed++) {
+      const swarm = swarmOf([at('a', 0), at('b', 0), at('c', 8), at('d', 8)], {
+        seed, delay: [20, 14_000], loss: 0.6, drain: 3_000, loadUnit: 300, timing: { turn: 0, check: 1_000, settle: 1_000 }
+      })
+      swarm.run(30 * MINUTE)
+      expect(swarm.violations, `seed ${seed}`).to.deep.equal([])
+      moves += swarm.moves.length
+    }
+    expect(moves).to.be.above(100)
+  })
+
   it('never drops a last holder by itself, with little room, lost announcements, failed loads and churn', function () {
     this.timeout(60_000)
     let moves = 0
