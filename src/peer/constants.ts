@@ -1,7 +1,7 @@
 /** Ids, limits and time-outs of the peer protocols, each with its reason. */
 import type { Deadlines, PeerLimits } from './types.ts'
 
-export const INFO_PROTOCOL = '/efedllm/info/1.0.0'
+export const INFO_PROTOCOL = '/efedllm/info/1.1.0'
 export const STAGE_PROTOCOL = '/efedllm/stage/2.0.0'
 
 /** For people only; compatibility is decided by protocol ids and modelId. */
@@ -9,6 +9,9 @@ export const SOFTWARE = 'efedllm/0.1.0'
 
 /** A record of the info protocol: a manifest of 512 KiB and some text. */
 export const MAXIMUM_INFO_BYTES = 1 << 20
+
+/** Ranges that a peer hosts at once: an old and a new one while it moves, and a move that begins before the last is over. */
+export const MAXIMUM_HOSTED_RANGES = 4
 
 /** 64 hex digits a unit: room for 4,000 units, ten times the deepest model known. */
 export const MAXIMUM_MANIFEST_BYTES = 512 << 10

@@ -87,7 +87,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
       })
     const blocks = init.share === undefined ? undefined : createBlockServer({ store: init.share, limits, log: libp2p.logger.forComponent('efedllm:blocks') })
     // before start, so that identify names the protocols at once
-    await libp2p.handle(INFO_PROTOCOL, stream => { serveInfo(stream, infoBytes(announced(libp2p), hosted)).catch(error => stream.abort(error)) }, { maxInboundStreams: MAXIMUM_INFO_STREAMS })
+    await libp2p.handle(INFO_PROTOCOL, stream => { serveInfo(stream, infoBytes(announced(libp2p), hosted && { ...hosted, ranges: [{ range: hosted.engine.range, state: 'serving' }], sessions: server?.sessions ?? 0, queuedSteps: 0, freePositions: hosted.engine.freePositions })).catch(error => stream.abort(error)) }, { maxInboundStreams: MAXIMUM_INFO_STREAMS })
     if (server !== undefined) {
       await libp2p.handle(STAGE_PROTOCOL, (stream, connection) => server.accept(stream, connection), { maxInboundStreams: MAXIMUM_INBOUND_STREAMS, maxOutboundStreams: MAXIMUM_INBOUND_STREAMS })
     }

@@ -41,6 +41,15 @@ export interface PeerLimits {
   sharedBytesPerSecondAndPeer: number
 }
 
+/** `joining`: not yet; `draining`: no new sessions. */
+export type HostedState = 'joining' | 'serving' | 'draining'
+
+/** A range that a peer hosts, and whether it takes sessions there. */
+export interface HostedUnits {
+  range: UnitRange
+  state: HostedState
+}
+
 /** What a peer says about itself over the info protocol. */
 export interface PeerInfo {
   peerId: string
@@ -50,8 +59,17 @@ export interface PeerInfo {
   hosted?: {
     modelId: string
     manifest: Manifest
+    /** the first range that serves, or else the first; most peers have one */
     range: UnitRange
+    /** at least one; several while the peer moves from one to another */
+    ranges: HostedUnits[]
     limits: Pick<PeerLimits, 'sessionsPerClient' | 'rowsPerStep' | 'window' | 'contextLength'>
+    /** of all clients */
+    sessions: number
+    /** steps that have arrived and not been passed on */
+    queuedSteps: number
+    /** positions of KV cache that a new session may find */
+    freePositions: number
   }
   /** name and version of the software, for people; compatibility is decided by protocol ids and modelId */
   software: string

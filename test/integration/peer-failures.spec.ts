@@ -11,7 +11,7 @@ import type { Frame } from '../../src/peer/wire/index.ts'
 import type { Link } from '../../src/peer/link.ts'
 import { createSwarm, rawLink, rawRoute, rejection, stubModel } from '../support/peers.ts'
 import type { RawLink } from '../support/peers.ts'
-import { createStubEngine, STUB_ARCHITECTURE } from '../support/stub-engine.ts'
+import { STUB_ARCHITECTURE } from '../support/stub-engine.ts'
 
 const ids = (length: number): Uint32Array => Uint32Array.from({ length }, (_value, index) => index % 64)
 const last = (length: number) => [{ row: length - 1, output: { kind: 'top' as const, count: 1 } }]
@@ -35,7 +35,7 @@ describe('peer: failures', () => {
     await node.start()
     const { libp2p, log } = startedNode(node)
     await libp2p.unhandle(INFO_PROTOCOL)
-    const bytes = infoBytes([], { engine: createStubEngine({ from, to }), model: stubModel(), limits: DEFAULT_LIMITS })
+    const bytes = infoBytes([], { ranges: [{ range: { from, to }, state: 'serving' }], model: stubModel(), limits: DEFAULT_LIMITS, sessions: 0, queuedSteps: 0, freePositions: 1000 })
     await libp2p.handle(INFO_PROTOCOL, async stream => await serveInfo(stream, bytes))
     await libp2p.handle(STAGE_PROTOCOL, (stream, connection) => {
       createLink({ stream, peer: connection.remotePeer.toString(), remoteAddress: '', cap: 1 << 20, log, handlers: { onFrame, onClose: () => {} } })

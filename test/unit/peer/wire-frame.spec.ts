@@ -219,9 +219,9 @@ describe('peer/wire: records', () => {
     'record: error': { bytes: examples.error.record!, decode: decodeError, value: { code: ErrorCode.peerLost, retryable: true, sessionLost: true, stage: 3, peer: '12D3KooWlost', message: 'stage 2 lost the connection to it' } },
     'record: nonce': { bytes: statement.nonce, decode: decodeNonce, value: statement.nonce },
     'record: info': {
-      bytes: encodeInfo({ software: 's/1', addresses: ['/ip4/1.2.3.4/tcp/4001'], hosted: { modelId: 'ef'.repeat(32), manifest: Uint8Array.of(1, 2, 3), range: { from: 0, to: 2 }, rowsPerStep: 64, window: 8, contextLength: 2048, sessionsPerClient: 4 } }),
+      bytes: encodeInfo({ software: 's/1', addresses: ['/ip4/1.2.3.4/tcp/4001'], hosted: { modelId: 'ef'.repeat(32), manifest: Uint8Array.of(1, 2, 3), ranges: [{ range: { from: 0, to: 2 }, state: 'serving' }, { range: { from: 1, to: 3 }, state: 'joining' }], rowsPerStep: 64, window: 8, contextLength: 2048, sessionsPerClient: 4, sessions: 3, queuedSteps: 2, freePositions: 5000 } }),
       decode: decodeInfo,
-      value: { software: 's/1', addresses: ['/ip4/1.2.3.4/tcp/4001'], hosted: { modelId: 'ef'.repeat(32), manifest: Uint8Array.of(1, 2, 3), range: { from: 0, to: 2 }, rowsPerStep: 64, window: 8, contextLength: 2048, sessionsPerClient: 4 } }
+      value: { software: 's/1', addresses: ['/ip4/1.2.3.4/tcp/4001'], hosted: { modelId: 'ef'.repeat(32), manifest: Uint8Array.of(1, 2, 3), ranges: [{ range: { from: 0, to: 2 }, state: 'serving' }, { range: { from: 1, to: 3 }, state: 'joining' }], rowsPerStep: 64, window: 8, contextLength: 2048, sessionsPerClient: 4, sessions: 3, queuedSteps: 2, freePositions: 5000 } }
     }
   }
 
@@ -230,6 +230,17 @@ describe('peer/wire: records', () => {
     expect(() => decodeName(encodeName({ first: 0, names }))).to.throw(FrameError, '4096 are allowed')
     expect(() => decodeName(encodeName({ first: 4096, names: names.slice(0, 1) }))).to.throw(FrameError, 'go up to 4097')
     expect(decodeName(encodeName({ first: 0, names: names.slice(1) })).names).to.have.length(4096)
+  })
+
+  it('refuses a peer that hosts no range, too many, or in a state that is none', () => {
+    const info = records['record: info'].bytes
+    const countAt = 1 + 5 + 1 + 23 + 1
+    expect(info[countAt]).to.equal(2)
+    for (const [offset, value, message] of [[0, 0, '1 to 4'], [0, 5, '1 to 4'], [5, 3, 'state is 3'], [1, 2, '2:2 is empty']] as const) {
+      const changed = info.slice()
+      changed[countAt + offset] = value
+      expect(() => decodeInfo(changed)).to.throw(FrameError, message)
+    }
   })
 
   it('refuses a stage that has outputs of positions it does not hold', () => {
