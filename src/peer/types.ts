@@ -131,13 +131,40 @@ export interface Deadlines {
   open: number
   /** an answer to a chunk, counted from the later of sending it and the answer before it; default 60,000 */
   step: number
+  /** the same where the session knows how long its steps take, and another peer can go on: then this, or 20 times the usual where that is longer; default 5,000 */
+  stall: number
+  /** somebody who goes on with units that were lost, beginning with the loss; what is replayed takes as long as it takes. Default 30,000 */
+  repair: number
+}
+
+/** What is known of a peer that may be a stage. It is asked itself before anything depends on it. */
+export interface CandidateRecord {
+  peerId: string
+  /** multiaddrs */
+  addresses: string[]
+  ranges: HostedUnits[]
+  /** steps that wait there, where it says so */
+  queuedSteps?: number
+}
+
+/** Where candidates come from; a directory of peers is one. */
+export interface CandidateSource {
+  records (modelId: string): CandidateRecord[]
+  /** called when `records` may have changed; gives what ends that */
+  onChange (listener: () => void): () => void
+  /** asks anew; never throws but the signal's reason */
+  refresh (modelId: string, options?: AbortOptions): Promise<void>
+  /** the peer has failed before our eyes */
+  suspect (peerId: string, reason: string): void
 }
 
 export interface ConnectRouteInit {
   /** a started node */
   node: PeerNode
-  /** multiaddrs of peers that host the model */
+  /** multiaddrs of peers that host the model; more than are needed are spares */
   addresses: string[]
+  /** further peers that may be stages, and how one hears of them; default: the directory of the node, where it has one */
+  candidates?: CandidateSource
   /** the model, or its id */
   model: ModelIdentity | string
   /** engines on this machine that are stages of the route, in process; each runs its whole range */
@@ -171,6 +198,29 @@ export type RouteProgress =
   | { type: 'route:unusable', address: string, error: Error }
   | { type: 'route:planned', route: StageDescription[] }
   | { type: 'route:open', session: string, route: StageDescription[] }
+  /** stages that can no longer be relied on; what follows is `route:repaired`, or an error of the next step */
+  | { type: 'route:failed', session: string, failures: Error[] }
+  /** nobody hosts these units now */
+  | { type: 'route:waiting', session: string, missing: number[] }
+  | { type: 'route:repaired', session: string, repair: RouteRepair }
+
+/** How a session went on after it had lost stages, or had moved away from one that was going to leave. */
+export interface RouteRepair {
+  /** what was wrong with them; empty where they only said that they would leave */
+  failures: Error[]
+  /** stages that are no longer part of the route, as they were */
+  lost: StageDescription[]
+  /** that took their place */
+  replacements: StageDescription[]
+  /** as it is now */
+  route: StageDescription[]
+  /** from the failure to the route that works again */
+  milliseconds: number
+  /** positions that went through stages once more */
+  replayedPositions: number
+  /** routes that were tried */
+  attempts: number
+}
 
 /** A stage of a route. Numbers start at 1, as in error messages. */
 export interface StageDescription {
@@ -202,25 +252,29 @@ export interface StepTimings {
 
 /**
  * One session along a route. Steps run in the order of the calls. After a
- * rejected step the session holds the positions below the step's first one,
- * unless the error's `sessionLost` is true: then only `close` is of use.
+ * rejected step the session holds the positions below the step's first one. A
+ * stage that fails is replaced, what it held is computed again, and the step
+ * goes on: it only takes longer. Where nobody can replace it in time, the step
+ * is rejected with RouteLostError; the next one tries again.
  */
 export interface RouteSession {
   readonly id: string
+  /** as it is now: it changes when a stage is replaced */
   readonly route: StageDescription[]
   readonly architecture: Architecture
   /** positions held; not 0 at first where `promptIds` were found */
   readonly length: number
   /** ids of the positions held; changes as the session does */
   readonly heldIds: readonly number[]
-  /** positions the session can grow to */
+  /** positions the session can grow to; may become less when a stage is replaced */
   readonly capacity: number
   /** of the last step that completed */
   readonly lastTimings: StepTimings | undefined
   /**
    * Runs tokens through all stages; long inputs go in chunks that pipeline.
    * Gives a result for each row asked for, rows as in the request. Throws
-   * StageError and its kin naming stage, peer and range.
+   * RouteLostError, and StageFailedError where a stage cannot run the step and
+   * no other can either.
    */
   step (request: StepRequest, options?: AbortOptions): Promise<RowResult[]>
   /** forgets all positions from `length` on, on all stages */

@@ -1,11 +1,11 @@
-/** A stage of a route after a repair, seen from the one before it. */
+/** What a stage has of a session after it was opened or rebound. */
 export interface Descent {
-  /** positions that it has kept from before the repair; 0 for a stage that is new on the route */
+  /** positions that it holds, counted from the first */
   held: number
-  /** of these, the first so many had not come through exactly the stages then before it */
+  /** of these, so many at the beginning had come through other stages than those before it, when it was last bound */
   mixed: number
-  /** it was on the route before */
-  survivor: boolean
+  /** whether the stages before it were the same then, or it was not part of the session at all */
+  unchanged: boolean
 }
 
 /**
@@ -15,11 +15,9 @@ export interface Descent {
  * stage that was lost had done wrong must not be given to a route without it.
  */
 export function mixedPositions (stages: readonly Descent[]): number[] {
-  let replaced = false
-  let before = 0
-  return stages.map(({ held, mixed, survivor }) => {
-    if (survivor) before = Math.max(before, replaced ? held : mixed)
-    else replaced = true
-    return before
+  let most = 0
+  return stages.map(({ held, mixed, unchanged }) => {
+    most = Math.max(most, unchanged ? mixed : held)
+    return most
   })
 }
