@@ -198,6 +198,13 @@ export class StageFailedError extends StageError {
   }
 }
 
+/** The stage no longer has outputs that it was to replay; it still holds the session. */
+export class HistoryLostError extends StageError {
+  constructor (place: StagePlace, problem: string) {
+    super('HistoryLostError', 'ERR_HISTORY_LOST', place, `cannot replay: ${problem}`, { retryable: true, sessionLost: false })
+  }
+}
+
 function reason (cause: unknown): string {
   return cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : ''
 }

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { multiaddr } from '@multiformats/multiaddr'
 import { DEFAULT_LIMITS, INFO_PROTOCOL, STAGE_PROTOCOL } from '../../src/peer/constants.ts'
-import { connectRoute, createPeerNode, DeadlineError, OtherModelError, PeerUnreachableError, RangeGapError, RangeOverlapError, StageError, StageFailedError, StageLostError, StageRefusedError, StageStalledError } from '../../src/peer/index.ts'
+import { connectRoute, createPeerNode, DeadlineError, OtherModelError, PeerUnreachableError, RangeGapError, StageError, StageFailedError, StageLostError, StageRefusedError, StageStalledError } from '../../src/peer/index.ts'
 import type { PeerNode, RouteSession } from '../../src/peer/index.ts'
 import { infoBytes, serveInfo } from '../../src/peer/info-protocol.ts'
 import { createLink } from '../../src/peer/link.ts'
@@ -52,11 +52,6 @@ describe('peer: failures', () => {
       expect(error).to.be.instanceOf(RangeGapError)
       expect(error.missing).to.deep.equal([2, 3, 5])
       expect(error.message).to.equal('no peer hosts layer 1 to layer 2, head')
-    })
-
-    it('refuses ranges that overlap', async () => {
-      const peers = await swarm.peers([{ from: 0, to: 3 }, { from: 2, to: 6 }])
-      expect(await rejection(connect(peers.map(({ address }) => address)))).to.be.instanceOf(RangeOverlapError)
     })
 
     it('names the peer that hosts another model', async () => {

@@ -20,8 +20,11 @@ export interface Conduct {
   hopGrade (one: string, other: string): GradeNumber
   /** when the peer may be asked again; 0 where it may be at any time */
   restsUntil (peerId: string): number
-  /** of the hop */
   hopRestsUntil (one: string, other: string): number
+  /** hops that are not to be tried yet */
+  restingHops (now: number): Array<[string, string]>
+  /** when the next peer or hop may be tried again; Infinity where none rests */
+  nextRestEnds (now: number): number
   /** of two peers that cannot work together, the one to do without: who has quarrelled with more of them, else the one that is accused */
   suspect (neighbour: string, accused: string): string
 }
@@ -45,6 +48,7 @@ export function createConduct ({ forgiving }: { forgiving: boolean }): Conduct {
     records.set(key, { grade: Math.max(record.grade, grade) as GradeNumber, times: record.times + 1, restsUntil: now + rest })
   }
 
+  // no PeerId has a space in it
   const hopOf = (one: string, other: string): string => one < other ? `${one} ${other}` : `${other} ${one}`
 
   function quarrel (one: string, other: string): void {
@@ -53,9 +57,11 @@ export function createConduct ({ forgiving }: { forgiving: boolean }): Conduct {
   }
 
   return {
-    note ({ name, peerId, neighbour }, now) {
+    note ({ name, peerId, neighbour, retryable }, now) {
       if (peerId === undefined) return
-      if (neighbour === undefined) return mark(peers, peerId, name === 'StageRefusedError' ? Grade.doubtful : Grade.bad, now)
+      // a refusal, or a want of room, says nothing against a peer
+      const innocent = name === 'StageRefusedError' || name === 'SessionEvictedError' || (name === 'StageFailedError' && retryable)
+      if (neighbour === undefined) return mark(peers, peerId, innocent ? Grade.doubtful : Grade.bad, now)
       mark(hops, hopOf(neighbour, peerId), Grade.bad, now)
       quarrel(neighbour, peerId)
       quarrel(peerId, neighbour)
@@ -68,6 +74,8 @@ export function createConduct ({ forgiving }: { forgiving: boolean }): Conduct {
     hopGrade: (one, other) => hops.get(hopOf(one, other))?.grade ?? Grade.good,
     restsUntil: peerId => peers.get(peerId)?.restsUntil ?? 0,
     hopRestsUntil: (one, other) => hops.get(hopOf(one, other))?.restsUntil ?? 0,
+    restingHops: now => [...hops].filter(([, { restsUntil }]) => restsUntil > now).map(([hop]) => hop.split(' ') as [string, string]),
+    nextRestEnds: now => Math.min(...[...peers.values(), ...hops.values()].map(({ restsUntil }) => restsUntil > now ? restsUntil : Infinity)),
     suspect: (neighbour, accused) => (quarrels.get(neighbour)?.size ?? 0) > (quarrels.get(accused)?.size ?? 0) ? neighbour : accused
   }
 }

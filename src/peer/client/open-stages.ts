@@ -1,4 +1,5 @@
-import { CONNECT_MILLISECONDS, OPEN_REPLY_MILLISECONDS } from '../constants.ts'
+import { CONNECT_MILLISECONDS, MAXIMUM_OPEN_MILLISECONDS, OPEN_REPLY_MILLISECONDS, PREFIX_STRIDE } from '../constants.ts'
+import { StageFailedError, StageRefusedError } from '../errors.ts'
 import type { StageError } from '../errors.ts'
 import { decodeOpened, encodeOpen, Kind } from '../wire/index.ts'
 import type { OpenedRecord } from '../wire/index.ts'
@@ -17,6 +18,10 @@ export interface OpenStagesInit {
   capacity: number
   /** for each stage the names of what it may take over */
   names: ReadonlyArray<readonly string[]>
+  /** for each stage whether it is new to the session: it can hold no more than what was named to it */
+  fresh: readonly boolean[]
+  /** positions that each must have room for */
+  wanted: number
   /** of `performance.now()`: who has not opened by then is lost */
   openBy: number
   signal: AbortSignal
@@ -27,7 +32,7 @@ export interface OpenStagesInit {
  * and lets each connect to the next one (docs/protocol.md, Opening a route).
  * Waits for all of them; throws an AggregateError of what went wrong.
  */
-export async function openStages ({ stages, self, modelId, stageCount, capacity, names, openBy, signal }: OpenStagesInit): Promise<OpenedRecord[]> {
+export async function openStages ({ stages, self, modelId, stageCount, capacity, names, fresh, wanted, openBy, signal }: OpenStagesInit): Promise<OpenedRecord[]> {
   const last = stages.length - 1
   const within = (most: number): number => Math.max(1, Math.min(most, openBy - performance.now()))
 
@@ -59,8 +64,11 @@ export async function openStages ({ stages, self, modelId, stageCount, capacity,
       downstream: index === last ? self : stages[index + 1].peerId,
       prefix: [...names[index]]
     })
-    const frame = await stage.request({ kind: Kind.open, record }, Kind.opened, within(OPEN_REPLY_MILLISECONDS))
-    return decodeOpened(frame.record!)
+    const frame = await stage.request({ kind: Kind.open, record, deadline: Math.ceil(within(MAXIMUM_OPEN_MILLISECONDS)) }, Kind.opened, within(OPEN_REPLY_MILLISECONDS))
+    const opened = decodeOpened(frame.record!)
+    if (opened.capacity < wanted) throw new StageRefusedError(stage.place, `it has room for ${opened.capacity} positions, ${wanted} are needed`, { retryable: true })
+    if (fresh[index] && opened.held > names[index].length * PREFIX_STRIDE) throw new StageFailedError(stage.place, `it says that it holds ${opened.held} positions, which is more than it was asked for`, { sessionLost: true })
+    return opened
   })
   const confirmed = await all(async (stage, index) =>
     await stage.request({ kind: Kind.confirm, record: opened[index - 1].nonce }, Kind.confirmed, within(OPEN_REPLY_MILLISECONDS)), 1)

@@ -25,6 +25,8 @@ export interface RemoteChainInit {
   /** consecutive ones, and what they are in this route */
   stages: readonly RemoteStage[]
   places: readonly StageDescription[]
+  /** for each, whether it is new to the session */
+  fresh: readonly boolean[]
   architecture: Architecture
   deadlines: Deadlines
   clock: StepClock
@@ -40,7 +42,7 @@ export interface RemoteChainInit {
 /** Consecutive remote stages in one epoch of a route (docs/protocol.md). */
 export interface RemoteChain extends Segment {
   /** throws an AggregateError of StageErrors and their kin */
-  open (init: Pick<OpenStagesInit, 'self' | 'modelId' | 'stageCount' | 'capacity' | 'openBy' | 'signal'>): Promise<void>
+  open (init: Omit<OpenStagesInit, 'stages' | 'names' | 'fresh'>): Promise<void>
   /** nothing more is sent or taken */
   leave (): void
 }
@@ -178,8 +180,8 @@ export function createRemoteChain (init: RemoteChainInit): RemoteChain {
       return states
     },
     async open (opener) {
-      const none = stages.map(() => [])
-      const opened = await openStages({ ...opener, stages, names: namings?.map(({ names }) => names) ?? none })
+      const names = stages.map((_stage, index) => namings?.[index].names ?? [])
+      const opened = await openStages({ ...opener, stages, names, fresh: init.fresh })
       assertUsable()
       opening = false
       grant = {

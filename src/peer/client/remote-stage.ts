@@ -1,4 +1,5 @@
 import type { Connection } from '@libp2p/interface'
+import { STAGE_SHARE_OF_DEADLINE } from '../constants.ts'
 import { StageLostError } from '../errors.ts'
 import type { StageError } from '../errors.ts'
 import type { LinkPool, Subscription } from '../link-pool.ts'
@@ -32,8 +33,8 @@ export interface RemoteStage {
   request (frame: Omit<FrameInit, 'session' | 'epoch' | 'sequence'>, expected: KindNumber, milliseconds: number, sequence?: number): Promise<Frame>
   /** requests under way fail */
   fail (error: Error): void
-  /** idempotent; the stage is told that the session ends there */
-  release (): void
+  /** Idempotent; the stage is told that the session ends there. `silent`: it does not answer, so the stream is given up, and with it those of other sessions */
+  release (options?: { silent?: boolean }): void
 }
 
 export interface RemoteStageInit {
@@ -41,6 +42,8 @@ export interface RemoteStageInit {
   peerId: string
   links: LinkPool
   connect: (signal: AbortSignal) => Promise<Connection>
+  /** gives up all connections to a peer that does not answer on an open one */
+  disconnect: () => void
 }
 
 /** Requests have numbers of their own, far from those of steps. */
@@ -52,7 +55,7 @@ interface PendingReply {
   reject: (error: Error) => void
 }
 
-export function createRemoteStage ({ session, peerId, links, connect }: RemoteStageInit): RemoteStage {
+export function createRemoteStage ({ session, peerId, links, connect, disconnect }: RemoteStageInit): RemoteStage {
   const replies = new Map<number, PendingReply>()
   let place: RemoteStage['place']
   let listener: StageListener
@@ -113,7 +116,7 @@ export function createRemoteStage ({ session, peerId, links, connect }: RemoteSt
       replies.set(sequence, pending)
       const timer = setTimeout(() => reject(new StageLostError(place, `no reply within ${Math.round(milliseconds)} ms`)), milliseconds)
       try {
-        stage.send({ ...frame, sequence, deadline: Math.max(1, Math.floor(milliseconds)) })
+        stage.send({ ...frame, sequence, deadline: frame.deadline ?? Math.max(1, Math.floor(milliseconds * STAGE_SHARE_OF_DEADLINE)) })
         return await promise
       } finally {
         clearTimeout(timer)
@@ -124,11 +127,15 @@ export function createRemoteStage ({ session, peerId, links, connect }: RemoteSt
       for (const { reject } of replies.values()) reject(error)
       replies.clear()
     },
-    release () {
+    release ({ silent = false } = {}) {
       if (released) return
       stage.send({ kind: Kind.close, sequence: 0 })
       released = true
       subscription?.release()
+      if (silent && lost === undefined && subscription !== undefined) {
+        subscription.link.abort(new StageLostError(place, 'it gives no sign of life'))
+        disconnect()
+      }
       stage.fail(new StageLostError(place, 'the session no longer uses it'))
     }
   }

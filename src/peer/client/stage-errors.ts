@@ -1,4 +1,4 @@
-import { SessionEvictedError, StageError, StageFailedError, StageLostError, StageRefusedError, StageStalledError } from '../errors.ts'
+import { HistoryLostError, SessionEvictedError, StageError, StageFailedError, StageLostError, StageRefusedError, StageStalledError } from '../errors.ts'
 import type { StagePlace } from '../errors.ts'
 import { ErrorCode } from '../wire/index.ts'
 import type { ErrorRecord } from '../wire/index.ts'
@@ -24,7 +24,10 @@ export function stageError (record: ErrorRecord, sender: StagePlace, places: rea
     case ErrorCode.stalled:
       return new StageStalledError(place, message)
     case ErrorCode.evicted:
+    case ErrorCode.expired:
       return new SessionEvictedError(place, message)
+    case ErrorCode.historyLost:
+      return new HistoryLostError(place, message)
     case ErrorCode.dial:
     case ErrorCode.confirmation:
       // it is the hop that cannot be, and it takes two
@@ -39,9 +42,4 @@ export function stageError (record: ErrorRecord, sender: StagePlace, places: rea
 /** Whatever was thrown while a stage was spoken with, as its failure. */
 export function asStageError (error: Error, place: StagePlace): StageError {
   return error instanceof StageError ? error : new StageFailedError(place, error.message, { sessionLost: true, cause: error })
-}
-
-/** Whether nothing can pass through the stage any more, whatever it may still hold. */
-export function endsRoute (error: StageError): boolean {
-  return error.sessionLost
 }

@@ -92,16 +92,17 @@ describe('peer/client: replays of a repair', () => {
 })
 
 describe('peer/client: where positions have come through', () => {
-  const survivor = (held: number, mixed = 0) => ({ held, mixed, survivor: true })
-  const fresh = { held: 0, mixed: 0, survivor: false }
+  const known = (held: number, mixed = 0) => ({ held, mixed, unchanged: true })
+  const behind = (held: number, mixed = 0) => ({ held, mixed, unchanged: false })
+  const fresh = known(0)
 
-  it('is plain before the first stage that was replaced, and in it', () => {
-    expect(mixedPositions([survivor(9), survivor(9)])).to.deep.equal([0, 0])
-    expect(mixedPositions([survivor(9), fresh, survivor(9), survivor(8)])).to.deep.equal([0, 0, 9, 9])
-    expect(mixedPositions([fresh, survivor(9)])).to.deep.equal([0, 9])
+  it('is plain where nothing before has changed, and in a stage that is new', () => {
+    expect(mixedPositions([known(9), known(9)])).to.deep.equal([0, 0])
+    expect(mixedPositions([known(9), fresh, behind(9), behind(8)])).to.deep.equal([0, 0, 9, 9])
+    expect(mixedPositions([fresh, behind(9)])).to.deep.equal([0, 9])
   })
 
   it('stays mixed for whoever computes from what is mixed', () => {
-    expect(mixedPositions([survivor(20), survivor(20, 9), fresh, survivor(20, 9)])).to.deep.equal([0, 9, 9, 20])
+    expect(mixedPositions([known(20), known(20, 9), fresh, behind(20, 9)])).to.deep.equal([0, 9, 9, 20])
   })
 })
