@@ -56,7 +56,7 @@ export function createChainWatch ({ stages, clock, deadline, awaited, mayReplace
     const silent = stages.filter((_stage, index) => sights[index].unanswered * PROBE_INTERVAL_MILLISECONDS >= PROBE_TIMEOUT_MILLISECONDS)
     if (silent.length > 0) return onFailure(silent.map(({ place }) => new StageLostError(place, `no sign of life within ${PROBE_TIMEOUT_MILLISECONDS} ms`)))
     const waited = performance.now() - since
-    const limit = clock.limit(oldest.rows)
+    const limit = limitOf(oldest)
     if (waited >= deadline || (limit !== undefined && waited >= limit)) {
       const error = stalled(oldest, waited)
       if (waited >= deadline || mayReplace(error)) return onFailure([error])
@@ -65,7 +65,13 @@ export function createChainWatch ({ stages, clock, deadline, awaited, mayReplace
     start(limit)
   }
 
-  function start (limit = clock.limit(awaited()?.rows ?? 1)): void {
+  /** Stages have been asked twice by then, so that it is known where the chunk is. */
+  function limitOf ({ rows }: Awaited): number | undefined {
+    const limit = clock.limit(rows)
+    return limit === undefined ? undefined : Math.max(limit, 2 * PROBE_INTERVAL_MILLISECONDS + 1)
+  }
+
+  function start (limit?: number): void {
     if (stopped) return
     const now = performance.now()
     const left = [deadline, limit].map(most => most === undefined ? Infinity : since + most - now).filter(left => left > 0)

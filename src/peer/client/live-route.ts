@@ -123,8 +123,7 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
     }
   }
 
-  function choose (lost: ReadonlySet<string>, without?: string, now = performance.now()): ChosenStages | MissingUnits {
-    const records = pool.records()
+  function choose (now = performance.now(), lost: ReadonlySet<string> = trouble.lost, without?: ReadonlySet<string>): ChosenStages | MissingUnits {
     return chooseRepair({
       unitCount,
       costs,
@@ -132,7 +131,7 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
       now,
       seed: session,
       present: present(),
-      candidates: without === undefined ? records : records.filter(({ peerId }) => peerId !== without),
+      candidates: pool.records().filter(({ peerId }) => without?.has(peerId) !== true),
       lost,
       quarrels: trouble.quarrels,
       leaving
@@ -140,7 +139,8 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
   }
 
   function canDoWithout (peerId: string): boolean {
-    const chosen = choose(new Set([...trouble.lost, peerId]), peerId)
+    const gone = new Set([...trouble.lost, peerId])
+    const chosen = choose(performance.now(), gone, gone)
     return 'stages' in chosen && chosen.grade < Grade.bad
   }
 
@@ -204,10 +204,11 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
     trouble.absorb(fresh, started)
     fresh = []
     replayingMilliseconds = 0
+    const wasBroken = broken
     if (!broken) {
       // nothing is lost yet, and nothing is touched unless somebody is better
       mayMove = false
-      const chosen = choose(trouble.lost)
+      const chosen = choose()
       if ('missing' in chosen || same(chosen.stages)) return
     }
     broken = true
@@ -215,7 +216,7 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
       trouble,
       unitCount,
       patience: deadlines.repair,
-      choose: ({ lost, now }) => choose(lost, undefined, now),
+      choose: (now, without) => choose(now, trouble.lost, without),
       attempt: async planned => await attempt(planned, performance.now() + deadlines.open, closing.signal),
       changed: async until => await changed(until, closing.signal),
       onWaiting: missing => onProgress?.({ type: 'route:waiting', session, missing }),
@@ -230,12 +231,15 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
     if (history.ids.length >= PREFIX_STRIDE) for (const segment of route.route.segments) segment.name?.(history.sequence, history.ids, history.ids.length)
     const { stages } = route.route
     const known = (list: readonly StageDescription[], { peerId, range }: StageDescription): boolean => list.some(other => other.peerId === peerId && other.range.from === range.from && other.range.to === range.to)
+    const lost = before.filter(stage => !known(stages, stage))
+    // a move that came to nothing is no news
+    if (!wasBroken && lost.length === 0) return
     onProgress?.({
       type: 'route:repaired',
       session,
       repair: {
         failures,
-        lost: before.filter(stage => !known(stages, stage)),
+        lost,
         replacements: stages.filter(stage => !known(before, stage)),
         route: stages,
         milliseconds: performance.now() - started,

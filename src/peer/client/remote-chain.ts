@@ -142,8 +142,8 @@ export function createRemoteChain (init: RemoteChainInit): RemoteChain {
   }
 
   function awaited (): Awaited | undefined {
-    for (const [sequence, { first, last, chunk }] of chunks) return { sequence, first, last, rows: chunk.rows }
-    return undefined
+    const oldest: PendingChunk | undefined = chunks.values().next().value
+    return oldest && { sequence: oldest.chunk.sequence, first: oldest.first, last: oldest.last, rows: oldest.chunk.rows }
   }
 
   function assertUsable (): void {

@@ -1,8 +1,6 @@
 import { RouteLostError } from '../errors.ts'
 import { stageErrors } from './attempt.ts'
 import type { Established } from './attempt.ts'
-import { chooseRepair } from './choose-repair.ts'
-import type { ChooseRepairInit } from './choose-repair.ts'
 import type { ChosenStages, MissingUnits, PlannedStage } from './choose-stages.ts'
 import type { Trouble } from './trouble.ts'
 import { unitNames } from './unit-names.ts'
@@ -12,7 +10,7 @@ export interface RepairRouteInit {
   unitCount: number
   /** how long it may take to find somebody, in milliseconds; replays do not count */
   patience: number
-  choose: (init: Pick<ChooseRepairInit, 'lost' | 'quarrels' | 'now'>) => ChosenStages | MissingUnits
+  choose: (now: number, without?: ReadonlySet<string>) => ChosenStages | MissingUnits
   attempt: (planned: readonly PlannedStage[]) => Promise<Established>
   /** resolves when there may be other candidates, or at `until` */
   changed: (until: number) => Promise<void>
@@ -30,9 +28,11 @@ export async function repairRoute (init: RepairRouteInit): Promise<{ established
   for (;;) {
     const now = performance.now()
     const until = started + patience + init.replaying()
-    const chosen = init.choose({ lost: trouble.lost, quarrels: trouble.quarrels, now })
+    const chosen = init.choose(now)
     if (now >= until) {
-      const missing = 'missing' in chosen ? chosen.missing : []
+      // who has failed may be tried again, but is nobody to count on
+      const honest = init.choose(now, trouble.lost)
+      const missing = 'missing' in honest ? honest.missing : []
       throw new RouteLostError(now - started, missing, unitNames(missing, unitCount), trouble.failures.at(-1))
     }
     if ('missing' in chosen) {

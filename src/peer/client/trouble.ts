@@ -27,7 +27,8 @@ export function createTrouble ({ conduct, members, pool }: { conduct: Conduct, m
     failures.push(failure)
     conduct.note(failure, now)
     if (neighbour !== undefined) {
-      quarrels.push([peerId!, neighbour])
+      // both may say so; who said it first is believed more
+      if (!quarrels.some(pair => pair.includes(peerId!) && pair.includes(neighbour))) quarrels.push([peerId!, neighbour])
       return
     }
     lost.add(peerId!)
