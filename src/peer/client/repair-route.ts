@@ -2,6 +2,7 @@ import { RouteLostError } from '../errors.ts'
 import { stageErrors } from './attempt.ts'
 import type { Established } from './attempt.ts'
 import type { ChosenStages, MissingUnits, PlannedStage } from './choose-stages.ts'
+import { Grade } from './conduct.ts'
 import type { Trouble } from './trouble.ts'
 import { unitNames } from './unit-names.ts'
 
@@ -29,7 +30,8 @@ export async function repairRoute (init: RepairRouteInit): Promise<{ established
     const now = performance.now()
     const until = started + patience + init.replaying()
     const chosen = init.choose(now)
-    if (now >= until) {
+    // who has never failed is given a chance, however late
+    if (now >= until && !('stages' in chosen && chosen.grade === Grade.good)) {
       // who has failed may be tried again, but is nobody to count on
       const honest = init.choose(now, trouble.lost)
       const missing = 'missing' in honest ? honest.missing : []

@@ -70,8 +70,13 @@ export function createRouteSession ({ id, architecture, route, history, chunkRow
     assertOpen()
     if (cleanUp !== undefined) await abortable(cleanUp, signal)
     cleanUp = undefined
-    if (route.unready) await abortable(route.prepare(), signal)
+    if (route.unready) await prepare(signal)
     assertOpen()
+  }
+
+  async function prepare (signal: AbortSignal | undefined): Promise<void> {
+    restless = false
+    await abortable(route.prepare(), signal)
   }
 
   async function run (request: StepRequest, position: number, signal: AbortSignal | undefined): Promise<RowResult[]> {
@@ -95,7 +100,7 @@ export function createRouteSession ({ id, architecture, route, history, chunkRow
           const { broken } = route
           if (!route.replace(error) || (!broken && ++failures > MAXIMUM_STEP_FAILURES)) throw error
           interrupted = true
-          await abortable(route.prepare(), signal)
+          await prepare(signal)
           step.timings = noTimes()
         }
       }
@@ -170,7 +175,7 @@ export function createRouteSession ({ id, architecture, route, history, chunkRow
           assertOpen()
           if (!route.replace(error)) throw error
           // whatever stages hold beyond the end is replaced by the next step
-          await abortable(route.prepare(), signal)
+          await prepare(signal)
         }
       })
     },
