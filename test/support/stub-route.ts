@@ -67,6 +67,7 @@ export async function stubRoute (stages: StubStages, options: StubRouteOptions =
     problems: () => [],
     costs: { unitWork: unitWork(STUB_ARCHITECTURE), hopSeconds: () => 1e-3, secondsPerWork: () => undefined, queueSeconds: () => 0 },
     deadlines,
+    stopped: stages.links.stopped,
     log,
     onProgress: options.onProgress
   })

@@ -259,6 +259,7 @@ export function createStubStages (): StubStages {
       cuts.delete(pair(one, other))
     },
     links: {
+      stopped: new AbortController().signal,
       async subscribe (peerId, session, subscriber) {
         const peer = peers.get(peerId)
         if (peer?.alive !== true) throw new Error(`peer ${peerId} cannot be reached`)

@@ -42,9 +42,9 @@ export function createConduct ({ forgiving }: { forgiving: boolean }): Conduct {
   /** for each peer those with whom it could not work */
   const quarrels = new Map<string, Set<string>>()
 
-  function mark (records: Map<string, Record>, key: string, grade: GradeNumber, now: number): void {
+  function mark (records: Map<string, Record>, key: string, grade: GradeNumber, now: number, again = false): void {
     const record = records.get(key) ?? { grade, times: 0, restsUntil: 0 }
-    const rest = forgiving ? Math.min(MAXIMUM_REST_MILLISECONDS, REST_MILLISECONDS * 2 ** record.times) : Infinity
+    const rest = again && record.times === 0 ? 0 : forgiving ? Math.min(MAXIMUM_REST_MILLISECONDS, REST_MILLISECONDS * 2 ** record.times) : Infinity
     records.set(key, { grade: Math.max(record.grade, grade) as GradeNumber, times: record.times + 1, restsUntil: now + rest })
   }
 
@@ -59,9 +59,9 @@ export function createConduct ({ forgiving }: { forgiving: boolean }): Conduct {
   return {
     note ({ name, peerId, neighbour, retryable }, now) {
       if (peerId === undefined) return
-      // a refusal, or a want of room, says nothing against a peer
+      // a refusal, or a want of room, says nothing against a peer; one that took back room of an idle session may be asked at once
       const innocent = name === 'StageRefusedError' || name === 'SessionEvictedError' || (name === 'StageFailedError' && retryable)
-      if (neighbour === undefined) return mark(peers, peerId, innocent ? Grade.doubtful : Grade.bad, now)
+      if (neighbour === undefined) return mark(peers, peerId, innocent ? Grade.doubtful : Grade.bad, now, name === 'SessionEvictedError')
       mark(hops, hopOf(neighbour, peerId), Grade.bad, now)
       quarrel(neighbour, peerId)
       quarrel(peerId, neighbour)

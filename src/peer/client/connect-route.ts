@@ -88,6 +88,7 @@ export async function connectRoute (init: ConnectRouteInit, options: AbortOption
     problems: () => given.problems,
     costs: routeCosts(architecture),
     deadlines,
+    stopped: links.stopped,
     log,
     onProgress
   }, { signal })

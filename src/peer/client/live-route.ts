@@ -49,6 +49,8 @@ export interface LiveRouteInit extends Pick<AttemptInit, 'self' | 'modelId' | 'c
   problems: () => Error[]
   costs: RouteCosts
   deadlines: Deadlines
+  /** of the node: the session ends with it */
+  stopped: AbortSignal
   log: Logger
   onProgress?: (event: RouteProgress) => void
 }
@@ -249,6 +251,18 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
     })
   }
 
+  async function close (): Promise<void> {
+    closed ??= (async () => {
+      closing.abort(new SessionClosedError())
+      init.stopped.removeEventListener('abort', close)
+      endWatch()
+      for (const chain of route.route.chains) chain.leave()
+      await preparing?.catch(() => {})
+      await members.close()
+    })()
+    await closed
+  }
+
   let route: Established
   try {
     route = await open()
@@ -257,6 +271,7 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
     await members.close()
     throw error
   }
+  init.stopped.addEventListener('abort', close, { once: true })
 
   return {
     get stages () {
@@ -293,15 +308,6 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
     onUnready (newListener) {
       listener = newListener
     },
-    async close () {
-      closed ??= (async () => {
-        closing.abort(new SessionClosedError())
-        endWatch()
-        for (const chain of route.route.chains) chain.leave()
-        await preparing?.catch(() => {})
-        await members.close()
-      })()
-      await closed
-    }
+    close
   }
 }
