@@ -65,6 +65,18 @@ export const MAXIMUM_STEP_MILLISECONDS = 3_600_000
 /** A stage drops a session that is not complete by then; also the life of a nonce. */
 export const MAXIMUM_OPEN_MILLISECONDS = 30_000
 
+/**
+ * A stage that has lost a neighbour keeps the session that long for its client to bind it anew; longer than a client
+ * waits for somebody to take the place of a lost stage (30 s), with as much again for what else goes wrong.
+ */
+export const REBIND_MILLISECONDS = 60_000
+
+/** A repair takes a second or so: who has not bound a session anew by then may have to begin it again, if others want the room. */
+export const SUSPENDED_EVICT_MILLISECONDS = 10_000
+
+/** How long a peer that drains waits for clients to move their sessions. */
+export const DRAIN_MILLISECONDS = 30_000
+
 /** Yamux: a window of 4 MiB holds a chunk of 64 rows of hidden size 16,384. */
 export const STREAM_WINDOW_BYTES = 4 << 20
 /** Yamux: a multiple of the window, since a paused stream is reset beyond this. */
@@ -79,6 +91,10 @@ export const LINK_HIGH_WATER_BYTES = 2 << 20
 
 /** Streams of one peer: one for each direction, and a few that are just being replaced. */
 export const MAXIMUM_INBOUND_STREAMS = 8
+/** Streams of the stage protocol of one peer, over all its connections. */
+export const MAXIMUM_LINKS_PER_PEER = 16
+/** Connections of one peer: one that either side opened, and those whose end has not been noticed yet. */
+export const MAXIMUM_CONNECTIONS_PER_PEER = 8
 /** Info streams of one peer at once. */
 export const MAXIMUM_INFO_STREAMS = 4
 
@@ -205,6 +221,9 @@ export const DEFAULT_LIMITS: PeerLimits = {
   queuedBytesPerClient: 64 << 20,
   queuedBytes: 256 << 20,
   framesPerSecond: 20_000,
+  // 4,096 positions of hidden size 4,096 are 64 MiB: four long sessions in memory, and thirty on disk
+  keptBytes: 256 << 20,
+  keptDiskBytes: 2 ** 31,
   // half of a gigabit line in all, half of that for one: sessions need the rest, and the processor
   sharedBytesPerSecond: 64 << 20,
   sharedBytesPerSecondAndPeer: 32 << 20,

@@ -25,6 +25,10 @@ export interface PeerLimits {
   queuedBytesPerClient: number
   /** bytes of queued steps of all clients */
   queuedBytes: number
+  /** bytes of outputs of live sessions that are kept in memory, for stages that take the place of lost ones */
+  keptBytes: number
+  /** and beyond that in a file; with 0 for both nothing is kept */
+  keptDiskBytes: number
   /** frames a second on one stream, averaged; four times as many in a burst */
   framesPerSecond: number
   /** milliseconds after which a session without a frame is closed */
@@ -48,6 +52,34 @@ export type HostedState = 'joining' | 'serving' | 'draining'
 export interface HostedUnits {
   range: UnitRange
   state: HostedState
+}
+
+/** What a node is to host. */
+export interface HostInit {
+  engine: Engine
+  /** the same for all that a node hosts */
+  model: ModelIdentity
+}
+
+export interface DrainOptions extends AbortOptions {
+  /** how long to wait for sessions to be moved; default 30,000 */
+  milliseconds?: number
+}
+
+/** A range that a node hosts, until it is removed. The engine stays with the caller. */
+export interface HostedRange extends HostedUnits {
+  readonly range: UnitRange
+  readonly state: HostedState
+  /** of this range, right now */
+  readonly sessions: number
+  /**
+   * Takes no more sessions, tells the clients of those that are there, and waits until they have moved or the time is
+   * over; what is left is ended then. After an abort nothing is ended, and the range goes on draining. For good: a range
+   * that drains does not serve again.
+   */
+  drain (options?: DrainOptions): Promise<void>
+  /** ends its sessions at once; when it resolves, the engine is in no more use here */
+  remove (): Promise<void>
 }
 
 /** What a peer says about itself over the info protocol. */
@@ -102,6 +134,7 @@ export type PeerEvent =
   | { type: 'peer:start', peerId: string, addresses: string[] }
   | { type: 'peer:join', address: string, error?: Error }
   | { type: 'peer:session-open', session: string, client: string, sessions: number }
+  | { type: 'peer:session-suspend', session: string, client: string, reason: string }
   | { type: 'peer:session-close', session: string, client: string, sessions: number, reason: string }
   | { type: 'peer:stop' }
 
@@ -113,8 +146,12 @@ export interface PeerNode {
   readonly addresses: string[]
   /** sessions served right now */
   readonly sessions: number
+  /** ranges that it hosts */
+  readonly hosted: readonly HostedRange[]
   start (options?: AbortOptions): Promise<void>
   stop (): Promise<void>
+  /** hosts `engine.range` too, at once, or from `start` on. Throws InvalidRequestError for a second model, a range that is hosted already, or too many */
+  host (init: HostInit): HostedRange
   /** asks a peer what it hosts; throws PeerUnreachableError, IncompatibleVersionError, DeadlineError */
   info (address: string, options?: AbortOptions): Promise<PeerInfo>
 }

@@ -99,14 +99,14 @@ describe('peer: failures', () => {
       expect(error.message).to.equal('enough')
     })
 
-    it('is refused by a stage with words: another model, a part of the range, too much room', async () => {
-      const peer = await swarm.peer(0, 6)
+    it('is refused by a stage with words: another model, units that it does not host, too much room', async () => {
+      const peer = await swarm.peer(0, 5)
       const raw = await rawLink(await swarm.client(), peer.address)
-      raw.open({ range: { from: 0, to: 6 }, modelId: 'ab'.repeat(32) })
+      raw.open({ range: { from: 0, to: 5 }, modelId: 'ab'.repeat(32) })
       expect(await raw.nextError()).to.include({ code: ErrorCode.model, retryable: false, stage: 1, peer: peer.node.peerId })
-      raw.open({ range: { from: 0, to: 5 } })
-      expect((await raw.nextError()).message).to.equal('it hosts units 0:6 and runs only all of them, not 0:5')
-      raw.open({ range: { from: 0, to: 6 }, capacity: 1 << 20 })
+      raw.open({ range: { from: 4, to: 6 } })
+      expect(await raw.nextError()).to.include({ code: ErrorCode.range, message: 'it hosts units 0:5, not 4:6' })
+      raw.open({ range: { from: 0, to: 5 }, capacity: 1 << 20 })
       expect(await raw.nextError()).to.include({ code: ErrorCode.capacity })
       expect(peer.node.sessions).to.equal(0)
     })
