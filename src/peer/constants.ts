@@ -179,6 +179,12 @@ export const CONNECT_MILLISECONDS = 5_000
 /** A step that takes this many times as long as the slowest of late has not merely met a busy stage. */
 export const STALL_FACTOR = 20
 
+/** A client takes the time of its steps for the choice of routes no more often than that: it changes slowly, and decoding is not to wait for it. */
+export const MEASURE_INTERVAL_MILLISECONDS = 50
+
+/** What a step that waits at a peer costs whoever comes behind it, as long as nothing was measured there. */
+export const UNMEASURED_STEP_SECONDS = 0.001
+
 /** How fast the memory of a slow step fades: half of it is gone after seven steps. */
 export const STALL_MEMORY = 0.9
 

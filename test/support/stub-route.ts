@@ -60,6 +60,7 @@ export async function stubRoute (stages: StubStages, options: StubRouteOptions =
       clock: createStepClock(deadlines.stall),
       log,
       addresses: () => [],
+      onPing: () => {},
       remote: peerId => createRemoteStage({ session: id, peerId, links: stages.links, connect: async () => { throw new Error('nobody connects here') }, disconnect: () => {} })
     }),
     pool: createCandidatePool([source], 'ab'.repeat(32), 'client-node'),

@@ -16,6 +16,7 @@ export interface PlannedStage {
 export interface RouteCosts {
   unitWork: readonly number[]
   hopSeconds: HopSeconds
+  leastHopSeconds?: (to: string | undefined) => number
   secondsPerWork: (peerId: string) => number | undefined
   queueSeconds: (record: CandidateRecord) => number
 }
@@ -128,6 +129,7 @@ function routeOf ({ kept, candidates, favoured = [], conduct, costs, seed, now }
     holders,
     unitWork: costs.unitWork,
     hopSeconds: (from, to) => from !== undefined && to !== undefined && conduct.hopGrade(from, to) !== Grade.good ? BAD_HOP_SECONDS : costs.hopSeconds(from, to),
+    leastHopSeconds: costs.leastHopSeconds,
     before,
     after,
     avoid: { pairs: conduct.restingHops(now) },

@@ -11,13 +11,13 @@ import { createGivenPeers } from './given-peers.ts'
 import type { GivenPeers } from './given-peers.ts'
 import type { History } from './history.ts'
 import { openLiveRoute } from './live-route.ts'
-import type { PlannedStage, RouteCosts } from './choose-stages.ts'
+import type { PlannedStage } from './choose-stages.ts'
 import { worstProblem } from './open-route.ts'
 import { createRemoteStage } from './remote-stage.ts'
+import { routeCosts } from './route-costs.ts'
 import { createRouteMembers } from './route-members.ts'
 import { createRouteSession } from './route-session.ts'
 import { createStepClock } from './step-clock.ts'
-import { unitWork } from './unit-work.ts'
 
 /** Makes the names of a node's prefixes its own. */
 const secrets = new WeakMap<PeerNode, Uint8Array>()
@@ -48,6 +48,9 @@ export async function connectRoute (init: ConnectRouteInit, options: AbortOption
   await given.refresh(modelId, { signal })
   const architecture = await findArchitecture(init, given, further, modelId, deadlines, signal)
   const unitCount = architecture.layerCount + 2
+  const costs = routeCosts(node, modelId, architecture)
+  // libp2p sees to its connections by itself, whether or not a stage of ours is at the other end
+  for (const { remotePeer, rtt } of libp2p.getConnections()) if (rtt !== undefined) costs.recordPing(remotePeer.toString(), rtt / 2)
   const locals = coverLocally(init.local ?? [])
   const id = randomBytes(16).toString('hex')
   const promptIds = namedIds(init.promptIds ?? [])
@@ -75,6 +78,7 @@ export async function connectRoute (init: ConnectRouteInit, options: AbortOption
       clock: createStepClock(deadlines.stall),
       log,
       addresses: addressesOf,
+      onPing: costs.recordPing,
       remote: peerId => createRemoteStage({
         session: id,
         peerId,
@@ -86,7 +90,7 @@ export async function connectRoute (init: ConnectRouteInit, options: AbortOption
     pool,
     awaitsCandidates: further !== undefined,
     problems: () => given.problems,
-    costs: routeCosts(architecture),
+    costs,
     deadlines,
     stopped: links.stopped,
     log,
@@ -94,7 +98,8 @@ export async function connectRoute (init: ConnectRouteInit, options: AbortOption
   }, { signal })
   onProgress?.({ type: 'route:open', session: id, route: route.stages })
   for (let position = 0; position < route.found; position++) history.ids.push(promptIds[position])
-  return createRouteSession({ id, architecture, route, history, chunkRows: init.chunkRows })
+  const onStep = costs.recordStep
+  return createRouteSession({ id, architecture, route, history, chunkRows: init.chunkRows, onStep })
 }
 
 function directoryOf (node: PeerNode): CandidateSource | undefined {
@@ -114,13 +119,4 @@ async function findArchitecture ({ model, local, node }: ConnectRouteInit, given
     if (info?.hosted?.modelId === modelId) return info.hosted.manifest.architecture
   }
   throw worstProblem(given.problems) ?? new InvalidRequestError('a route needs addresses, candidates or local engines')
-}
-
-function routeCosts (architecture: Architecture): RouteCosts {
-  return {
-    unitWork: unitWork(architecture),
-    hopSeconds: () => 1e-3,
-    secondsPerWork: () => undefined,
-    queueSeconds: () => 0
-  }
 }

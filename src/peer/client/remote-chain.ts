@@ -33,6 +33,8 @@ export interface RemoteChainInit {
   /** for each stage; absent where nothing is shared */
   namings?: readonly Naming[]
   log: Logger
+  /** half of a round trip to a peer */
+  onPing: (peerId: string, milliseconds: number) => void
   /** called at most once: nothing passes through the chain any more */
   onFailure: (errors: StageError[]) => void
   onLeaving: (place: StageDescription, milliseconds: number) => void
@@ -171,6 +173,12 @@ export function createRemoteChain (init: RemoteChainInit): RemoteChain {
     throw failures![0]
   }
 
+  /** How far away a stage is, as long as it has nothing to do. */
+  function measure (stage: RemoteStage): void {
+    const started = performance.now()
+    stage.request({ kind: Kind.probe }, Kind.probed, CONTROL_MILLISECONDS).then(() => init.onPing(stage.peerId, (performance.now() - started) / 2)).catch(() => {})
+  }
+
   return {
     stages: places,
     get grant () {
@@ -190,6 +198,7 @@ export function createRemoteChain (init: RemoteChainInit): RemoteChain {
         capacity: Math.min(...opened.map(({ capacity }) => capacity))
       }
       states = opened.map(({ held, kept }) => ({ held, kept }))
+      for (const stage of stages) measure(stage)
     },
     async process (chunk) {
       assertUsable()

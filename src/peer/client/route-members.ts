@@ -28,6 +28,8 @@ export interface RouteMembersInit {
   log: Logger
   remote: (peerId: string) => RemoteStage
   addresses: (peerId: string) => string[]
+  /** half of a round trip to a peer */
+  onPing: (peerId: string, milliseconds: number) => void
   onFailure: (epoch: number, errors: StageError[]) => void
   onLeaving: (place: StageDescription, milliseconds: number) => void
   mayReplace: (error: StageError) => boolean
@@ -143,6 +145,7 @@ export function createRouteMembers (init: RouteMembersInit): RouteMembers {
           clock: init.clock,
           namings,
           log: init.log,
+          onPing: init.onPing,
           onFailure: errors => init.onFailure(epoch, errors),
           onLeaving: init.onLeaving,
           mayReplace: init.mayReplace

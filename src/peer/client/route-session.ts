@@ -2,7 +2,7 @@ import type { Architecture } from '../../model/index.ts'
 import type { RowResult } from '../../engine/index.ts'
 import { CHUNK_ROWS, MAXIMUM_STEP_FAILURES, PREFIX_STRIDE } from '../constants.ts'
 import { InvalidRequestError, SessionClosedError } from '../errors.ts'
-import type { RouteSession, StepRequest, StepTimings } from '../types.ts'
+import type { RouteSession, StageDescription, StepRequest, StepTimings } from '../types.ts'
 import { checkStep } from './check-step.ts'
 import type { History } from './history.ts'
 import type { LiveRoute } from './live-route.ts'
@@ -15,7 +15,7 @@ export interface RouteSessionInit {
   history: History
   chunkRows?: number
   /** a step has run without an interruption */
-  onStep?: (timings: StepTimings, rows: number) => void
+  onStep?: (route: readonly StageDescription[], timings: StepTimings, rows: number) => void
 }
 
 /** Drives a session along its route: one step after another, through repairs of the route too, and cleans up after failures. */
@@ -111,7 +111,7 @@ export function createRouteSession ({ id, architecture, route, history, chunkRow
     nameHeld()
     step.timings.totalMilliseconds = performance.now() - started
     lastTimings = step.timings
-    if (!interrupted) onStep?.(step.timings, request.tokens.length)
+    if (!interrupted) onStep?.(route.stages, step.timings, request.tokens.length)
     return step.results
   }
 
