@@ -21,6 +21,8 @@ export function stubModel (architecture?: Architecture, salt = 0) {
 export interface StubPeer {
   node: PeerNode
   engine: StubEngine
+  /** PeerId, also when it is stopped */
+  readonly id: string
   address: string
   events: PeerEvent[]
   /** resolves with the next event of this type, or one that has come already */
@@ -58,6 +60,7 @@ export function createSwarm () {
     return {
       node,
       engine,
+      id: node.peerId,
       address: node.addresses[0],
       events,
       async event (type, count = 1) {
