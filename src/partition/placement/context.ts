@@ -56,12 +56,11 @@ export function hostedState ({ own }: Context, { range }: Pick<PlacementClaim, '
   return own.hosted.find(hosted => hosted.range.from === range.from && hosted.range.to === range.to)?.state
 }
 
-/** Gives the claim up: what was loaded for it goes. */
+/** Gives the claim up: what was loaded for it goes, and the word of a load that failed. */
 export function giveUp (context: Context, pause: number): void {
   const { state: { claim, range }, now } = context
   act(context, { type: 'cancel', claim: claim! })
-  const hosted = hostedState(context, claim!)
-  if (hosted !== undefined && hosted !== 'failed') act(context, { type: 'drop', range: claim!.range })
+  if (hostedState(context, claim!) !== undefined) act(context, { type: 'drop', range: claim!.range })
   enter(context, range === undefined ? 'joining' : 'resting', { claim: undefined, withdrawnAt: undefined, need: undefined, pauseUntil: now + pause })
 }
 

@@ -5,7 +5,7 @@ import { jitter } from './context.ts'
 import { drainOld, leave } from './leaving.ts'
 import { rest } from './resting.ts'
 import type { Context } from './context.ts'
-import type { OwnPlace, PlacementPhase, PlacementRange, PlacementState, PlacementStep, PlacementTiming, PlacementView } from './types.ts'
+import type { OwnPlace, PlacementAction, PlacementPhase, PlacementRange, PlacementState, PlacementStep, PlacementTiming, PlacementView } from './types.ts'
 
 const phases: Record<PlacementPhase, (context: Context) => void> = {
   joining: join,
@@ -16,6 +16,8 @@ const phases: Record<PlacementPhase, (context: Context) => void> = {
   draining: drainOld,
   reloading: reload
 }
+
+const changesHosted = new Set<PlacementAction['type']>(['load', 'drain', 'resume', 'drop'])
 
 /** The state of a peer that serves a range, or nothing yet. */
 export function createPlacementState (range?: PlacementState['range']): PlacementState {
@@ -38,7 +40,8 @@ export function createPlacementState (range?: PlacementState['range']): Placemen
  * changed. The caller does the actions, announces what is to be announced, and
  * calls again. docs/placement.md has the rules.
  *
- * A call goes through several phases where nothing is to be waited for.
+ * A call goes through several phases where nothing is to be waited for; after an
+ * action that changes what is hosted it waits for that.
  */
 export function decideMove (state: PlacementState, view: PlacementView, own: OwnPlace, now: number, timing: PlacementTiming = PLACEMENT_TIMING): PlacementStep {
   const noted = { ...state, claimants: noteClaimants(state.claimants, view.records, now, timing) }
@@ -47,7 +50,7 @@ export function decideMove (state: PlacementState, view: PlacementView, own: Own
   do {
     phase = context.state.phase
     phases[phase](context)
-  } while (context.state.phase !== phase)
+  } while (context.state.phase !== phase && !context.actions.some(({ type }) => changesHosted.has(type)))
   const wakeAt = Math.min(context.wakeAt, now + jitter(context, timing.check))
   return { state: context.state, actions: context.actions, announcement: announcementOf(context.state), wakeAt }
 }

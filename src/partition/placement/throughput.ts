@@ -38,9 +38,12 @@ export function placeOthers (view: PlacementView, own: OwnPlace, state: Placemen
     const { peerId, ranges } = record
     const claim = countedClaim(record, state, now, timing)
     const counts = claim !== undefined && (state.claim === undefined || isBefore({ peerId, claim }, { peerId: own.peerId, claim: state.claim }))
-    const kept = counts
-      ? [claim.range]
-      : ranges.filter(({ range, state }) => state === 'serving' || (state === 'joining' && !(claim !== undefined && isSame(range, claim.range)))).map(({ range }) => range)
+    const kept: UnitRange[] = counts ? [claim.range] : []
+    if (!counts) {
+      for (const { range, state } of ranges) {
+        if (state === 'serving' || (state === 'joining' && !(claim !== undefined && isSame(range, claim.range)))) kept.push(range)
+      }
+    }
     return { peer: peerId, ranges: kept, speed: speeds[index], measured: view.speeds.has(peerId), free: claim === undefined && kept.length === 1 }
   })
 }
@@ -49,8 +52,9 @@ export function placeOthers (view: PlacementView, own: OwnPlace, state: Placemen
 export function unitThroughput (peers: ReadonlyArray<Pick<PlacedPeer, 'ranges' | 'speed'>>, unitWork: readonly number[]): Float64Array {
   const throughput = new Float64Array(unitWork.length)
   for (const { ranges, speed } of peers) {
-    const share = speed / ranges.reduce((sum, range) => sum + rangeWork(unitWork, range), 0)
-    for (const range of ranges) addThroughput(throughput, range, share)
+    let work = 0
+    for (const range of ranges) work += rangeWork(unitWork, range)
+    for (const range of ranges) addThroughput(throughput, range, speed / work)
   }
   return throughput
 }

@@ -117,7 +117,7 @@ export type PlacementAction =
   | { type: 'resume', range: UnitRange }
   /** take no new sessions for it and send the present ones away */
   | { type: 'drain', range: UnitRange }
-  /** stop serving it, or loading it, and give its memory back */
+  /** stop serving it, or loading it, and give its memory back; of a range that failed to load, forget that */
   | { type: 'drop', range: UnitRange }
   /** measure the speed of these peers */
   | { type: 'probe', peers: string[] }

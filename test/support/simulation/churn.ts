@@ -53,7 +53,7 @@ export function createChurn (init: ChurnInit): Swarm {
     const id = alive[Math.floor(random() * alive.length)]
     if (random() < 0.5) swarm.leave(id)
     else swarm.crash(id)
-    swarm.schedule(exponential(random, rate), go)
+    swarm.schedule(exponential(random, perHour / 3_600_000 * alive.length), go)
   }
 
   if (rate > 0) {

@@ -286,8 +286,10 @@ export function createSwarm (init: SwarmInit): Swarm {
     goneLately.push({ at: events.now, hosted: peer.hosted.filter(isHeld) })
     while (goneLately[0].at < events.now - 60_000) goneLately.shift()
     for (const { range } of peer.hosted.slice()) setState(peer, range, undefined)
-    byId.delete(peer.init.id)
-    events.schedule(events.now + 2 * LIFE, () => { peers = peers.filter(other => other !== peer) })
+    events.schedule(events.now + 2 * LIFE, () => {
+      peers = peers.filter(other => other !== peer)
+      lastRange.delete(peer)
+    })
   }
 
   function block (peer: Peer, range: UnitRange): void {
@@ -339,14 +341,14 @@ export function createSwarm (init: SwarmInit): Swarm {
     },
     leave (id) {
       const peer = byId.get(id)
-      if (peer === undefined) return
+      if (peer?.alive !== true) return
       announce(peer, { ranges: peer.record.ranges.map(({ range }) => ({ range, state: 'draining' })) })
       peer.stopping = true
       events.schedule(events.now + drain, () => { if (peer.alive) depart(peer) })
     },
     crash (id) {
       const peer = byId.get(id)
-      if (peer !== undefined) depart(peer)
+      if (peer?.alive === true) depart(peer)
     },
     alive: () => living().map(({ init }) => init.id),
     rangesOf: id => byId.get(id)!.hosted.filter(isHeld).map(({ range }) => range),
