@@ -41,6 +41,7 @@ export interface MemoryPeerOptions extends StubEngineOptions {
 export function createMemoryNetwork () {
   const log = defaultLogger().forComponent('efedllm:test')
   const servers = new Map<string, StageServer>()
+  const models = new Map<string, string>()
   const pools: Array<{ stop (): Promise<void> }> = []
   const streams: Array<{ peers: [string, string], stream: MemoryStream, far: MemoryStream }> = []
   /** pairs that cannot reach each other */
@@ -72,9 +73,11 @@ export function createMemoryNetwork () {
       const hosts: Host[] = []
       const events: PeerEvent[] = []
       const engine = createStubEngine({ from, to }, options)
+      const model = stubModel(engine.architecture)
+      models.set(peerId, model.modelId)
       const server = createStageServer({
         hosts,
-        model: stubModel(engine.architecture),
+        model,
         limits: { ...DEFAULT_LIMITS, ...limits },
         self: peerId,
         addresses: () => [],
@@ -97,7 +100,7 @@ export function createMemoryNetwork () {
       return { peerId, range: { from, to }, engine, server, events, hosted: host(engine), host }
     },
     link (self: string, peerId: string, session: string): RawLink {
-      return createRawLink({ self, stream: connect(self, peerId) as unknown as Stream, peer: peerId, remoteAddress: '/memory', session, modelId: stubModel().modelId, log })
+      return createRawLink({ self, stream: connect(self, peerId) as unknown as Stream, peer: peerId, remoteAddress: '/memory', session, modelId: models.get(peerId)!, log })
     },
     /** a session of a client of its own */
     route (self = `client-${randomBytes(8).toString('hex')}`, session = randomBytes(16).toString('hex')): RawRoute & { self: string, session: string } {
