@@ -38,19 +38,17 @@ export function createOpener (init: OpenerInit): Opener {
   function open (link: Link, frame: Frame): void {
     const record = decodeOpen(frame.record!)
     const here = { stage: record.stage, peer: self }
-    let present = store.get(frame.session)
+    const present = store.get(frame.session)
     if (present !== undefined && (!controlledBy(present, link) || frame.epoch <= present.binding.epoch)) return refuse(link, frame, { code: ErrorCode.busy, message: 'the session id is in use', retryable: true, ...here })
     const problem = openProblem(link, record)
     if (problem !== undefined) return refuse(link, frame, { ...here, ...problem })
-    if (present !== undefined && (present.range.from !== record.range.from || present.range.to !== record.range.to)) {
-      store.remove(present, 'opened anew with another range', { keep: true })
-      present = undefined
-    }
-    let session = present
+    const moves = present !== undefined && (present.range.from !== record.range.from || present.range.to !== record.range.to)
+    let session = moves ? undefined : present
     if (session === undefined) {
       const host = chooseHost(hosts, record.range)
-      const problem = admissionProblem(link, record, host)
+      const problem = placeProblem(record, host) ?? (moves ? undefined : roomProblem(link))
       if (problem !== undefined) return refuse(link, frame, { ...here, ...problem })
+      if (moves) store.remove(present!, 'opened anew with another range', { keep: true })
       try {
         session = newSession(host!, link, frame, record)
       } catch (error) {
@@ -147,11 +145,15 @@ export function createOpener (init: OpenerInit): Opener {
     return undefined
   }
 
-  function admissionProblem (link: Link, { range: { from, to }, capacity }: OpenRecord, host: Host | undefined): Failure | undefined {
+  function placeProblem ({ range: { from, to }, capacity }: OpenRecord, host: Host | undefined): Failure | undefined {
     if (hosts.length === 0) return { code: ErrorCode.notServing, message: 'it hosts nothing' }
     if (host === undefined) return { code: ErrorCode.range, message: `it hosts units ${hosts.map(({ engine: { range } }) => `${range.from}:${range.to}`).join(', ')}, not ${from}:${to}` }
     if (host.state !== 'serving') return { code: ErrorCode.draining, message: `it is about to stop hosting units ${from}:${to}`, retryable: true }
     if (capacity > contextLength) return { code: ErrorCode.capacity, message: `a session of ${capacity} positions, ${contextLength} are allowed` }
+    return undefined
+  }
+
+  function roomProblem (link: Link): Failure | undefined {
     if (store.size >= limits.sessions) return { code: ErrorCode.busy, message: `all ${limits.sessions} sessions are taken`, retryable: true }
     if (store.countOf(link.peer) >= limits.sessionsPerClient) return { code: ErrorCode.busy, message: `a client may have ${limits.sessionsPerClient} sessions`, retryable: true }
     return undefined
