@@ -1,9 +1,10 @@
 import { expect } from 'chai'
 import { connectRoute, createLocalSession } from '../../src/peer/index.ts'
-import type { CandidateSource, ConnectRouteInit, PeerNode, RouteRepair, RouteSession, StageError } from '../../src/peer/index.ts'
+import type { ConnectRouteInit, PeerNode, RouteRepair, RouteSession, StageError } from '../../src/peer/index.ts'
 import type { UnitRange } from '../../src/model/index.ts'
 import { createSwarm, rejection, stubModel } from '../support/peers.ts'
 import type { StubPeerOptions } from '../support/peers.ts'
+import { candidateSource, recordOf } from '../support/candidates.ts'
 import { atPosition, countHidden, faults, faultyPeer } from '../support/faults.ts'
 import type { FaultName, FaultyPeer } from '../support/faults.ts'
 import { createStubEngine } from '../support/stub-engine.ts'
@@ -142,12 +143,13 @@ describe('peer: recovery', function () {
 
   it('by peers that host other ranges, of which they run a part', async () => {
     const first = await Promise.all(RANGES.map(async ({ from, to }) => await faultyPeer(swarm, from, to)))
-    const node = await swarm.client()
-    const spares = [await faultyPeer(swarm, 0, 4), await faultyPeer(swarm, 1, 6)]
-    const { session, repairs, stages } = await connect(node, [...first, ...spares])
-    for (const [index, stage] of stages.entries()) if (first.includes(stage)) atPosition(stage, PROMPT.length + 4 * index + 1, faults.kill)
+    const known = candidateSource([])
+    const { session, repairs, stages } = await connect(await swarm.client(), first, { candidates: known })
+    for (const [from, to] of [[0, 4], [1, 6], [0, 3]]) known.learn(recordOf(await faultyPeer(swarm, from, to)))
+    for (const [index, stage] of stages.entries()) atPosition(stage, PROMPT.length + 5 * index + 1, faults.kill)
     expect(await text(session)).to.deep.equal(undisturbed)
-    expect(repairs.length).to.be.at.least(1)
+    expect(repairs.flatMap(({ replacements }) => replacements).length).to.be.at.least(2)
+    expect(session.route.length).to.be.below(4)
   })
 
   it('carries no hidden state, in a repair either', async () => {
@@ -214,7 +216,7 @@ describe('peer: recovery', function () {
 
   it('waits for somebody to host what was lost', async () => {
     const peers = await Promise.all(RANGES.map(async ({ from, to }) => await faultyPeer(swarm, from, to)))
-    const known = stubSource(peers.slice(1))
+    const known = candidateSource(peers.slice(1).map(recordOf))
     const waiting = Promise.withResolvers<number[]>()
     const repairs: RouteRepair[] = []
     const session = await connectRoute({
@@ -228,13 +230,13 @@ describe('peer: recovery', function () {
       }
     })
     atPosition(peers[2], PROMPT.length + 4, peer => {
-      known.forget(peer)
+      known.forget(peer.id)
       faults.kill(peer)
     })
     const written = text(session)
     expect(await waiting.promise).to.deep.equal([3])
     expect(known.suspected).to.deep.equal([peers[2].id])
-    known.learn(await faultyPeer(swarm, 2, 5))
+    known.learn(recordOf(await faultyPeer(swarm, 2, 5)))
     expect(await written).to.deep.equal(undisturbed)
     expect(repairs[0].replacements.map(({ range }) => range)).to.deep.equal([{ from: 3, to: 4 }])
   })
@@ -244,7 +246,7 @@ describe('peer: recovery', function () {
     const full = await faultyPeer(swarm, 0, 3, { limits: { sessions: 0 } })
     const cramped = await faultyPeer(swarm, 3, 6, { positions: 10 })
     const gone = await faultyPeer(swarm, 0, 6)
-    const source = stubSource([gone])
+    const source = candidateSource([recordOf(gone)])
     await gone.node.stop()
     const leaving = await faultyPeer(swarm, 0, 6)
     await leaving.node.hosted[0].drain()
@@ -290,29 +292,3 @@ describe('peer: recovery', function () {
     expect([session.id, repairs.length, session.length]).to.deep.equal([id, 4, PROMPT.length + TOKENS - 1])
   })
 })
-
-/** Candidates as a directory would tell them. */
-function stubSource (known: FaultyPeer[]): CandidateSource & { learn (peer: FaultyPeer): void, forget (peer: FaultyPeer): void, suspected: string[] } {
-  const listeners = new Set<() => void>()
-  const peers = new Set(known.map(({ id, address, engine: { range } }) => ({ id, address, range })))
-  const changed = (): void => { for (const listener of listeners) listener() }
-  const suspected: string[] = []
-  return {
-    suspected,
-    learn ({ id, address, engine: { range } }) {
-      peers.add({ id, address, range })
-      changed()
-    },
-    forget ({ id }) {
-      for (const peer of peers) if (peer.id === id) peers.delete(peer)
-      changed()
-    },
-    records: () => [...peers].map(({ id, address, range }) => ({ peerId: id, addresses: [address], ranges: [{ range, state: 'serving' }] })),
-    onChange (listener) {
-      listeners.add(listener)
-      return () => { listeners.delete(listener) }
-    },
-    refresh: async () => {},
-    suspect: peerId => { suspected.push(peerId) }
-  }
-}

@@ -48,8 +48,8 @@ export function createLocalSegment ({ engine, range, capacity, ...first }: Local
   let place = first
   let naming: Naming | undefined = first.naming && createNaming({ ...first.naming, names })
   const { session, held } = cache.withRoom(() => {
-    const prefix = naming === undefined ? undefined : cache.find('', names)
-    return { session: engine.openSession({ capacity, prefix }), held: prefix?.length ?? 0 }
+    const prefix = naming === undefined ? undefined : cache.find('', names, range)
+    return { session: engine.openSession({ capacity, prefix, range }), held: prefix?.length ?? 0 }
   })
   naming?.cut(held)
   const named = { owner: '', engineSession: session, names }
