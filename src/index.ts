@@ -43,10 +43,10 @@ export type {
 
 // peers, routes and sessions
 export {
-  connectRoute, createLocalRoute, createLocalSession, createPeerNode, fetchManifest, fetchUnits, DEFAULT_DEADLINES, DEFAULT_LIMITS, planRoute
+  connectRoute, createLocalRoute, createLocalSession, createPeerNode, fetchManifest, fetchUnits, DEFAULT_DEADLINES, DEFAULT_LIMITS
 } from './peer/index.ts'
 export type {
-  ConnectRouteInit, Deadlines, FetchedUnits, FetchEvent, FetchInit, FetchUnitsInit, LocalRouteOptions, ModelIdentity, PeerEvent, PeerInfo, PeerLimits, PeerNode, PeerNodeInit, RouteCandidate,
+  CandidateRecord, CandidateSource, ConnectRouteInit, Deadlines, FetchedUnits, FetchEvent, FetchInit, FetchUnitsInit, LocalRouteOptions, ModelIdentity, PeerEvent, PeerInfo, PeerLimits, PeerNode, PeerNodeInit,
   RouteProgress, RouteSession, StageDescription, StepRequest, StepTimings
 } from './peer/index.ts'
 
@@ -74,6 +74,6 @@ export {
   BlocksUnavailableError, CapacityError, DeadlineError, DialRefusedError, FrameError, FrameVersionError, IncompatibleVersionError,
   InvalidAddressError, InvalidOptionError, InvalidRequestError, InvalidRowResultError, KeyFileError, NotStartedError,
   NothingHostedError, OtherModelError, PeerError, PeerUnreachableError, PromptTooLongError, RangeGapError,
-  RangeOverlapError, SessionClosedError, SessionEvictedError, StageError, StageFailedError, StageLostError, StageRefusedError,
+  RouteLostError, SessionClosedError, SessionEvictedError, StageError, StageFailedError, StageLostError, StageRefusedError,
   StageStalledError, TextTooShortError, WrongBytesError
 } from './peer/index.ts'
