@@ -92,10 +92,9 @@ export function createOpener (init: OpenerInit): Opener {
     const owner = link.peer
     const capacity = record.capacity === 0 ? contextLength : record.capacity
     const wanted = limits.keptSessionsPerClient === 0 ? [] : record.prefix.slice(0, Math.floor(capacity / PREFIX_STRIDE))
-    const part = range.from !== engine.range.from || range.to !== engine.range.to
     const { engineSession, prefix } = store.withRoom(host, () => {
       const prefix = cache.find(owner, wanted, range)
-      return { engineSession: engine.openSession({ capacity: record.capacity === 0 ? undefined : record.capacity, prefix, ...part ? { range } : {} }), prefix }
+      return { engineSession: engine.openSession({ capacity: record.capacity === 0 ? undefined : record.capacity, prefix, range }), prefix }
     })
     const held = prefix?.length ?? 0
     const hostsHead = range.to === architecture.layerCount + 2
@@ -113,7 +112,6 @@ export function createOpener (init: OpenerInit): Opener {
         owner,
         engineSession,
         names: wanted.slice(0, held / PREFIX_STRIDE),
-        range,
         onClosed: () => {
           history?.close()
           histories.delete(engineSession)
