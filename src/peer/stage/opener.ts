@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { sameRange } from '../../engine/index.ts'
 import { MAXIMUM_OPEN_MILLISECONDS, PREFIX_STRIDE } from '../constants.ts'
 import type { Link } from '../link.ts'
 import type { ModelIdentity, PeerLimits } from '../types.ts'
@@ -42,7 +43,7 @@ export function createOpener (init: OpenerInit): Opener {
     if (present !== undefined && (!controlledBy(present, link) || frame.epoch <= present.binding.epoch)) return refuse(link, frame, { code: ErrorCode.busy, message: 'the session id is in use', retryable: true, ...here })
     const problem = openProblem(link, record)
     if (problem !== undefined) return refuse(link, frame, { ...here, ...problem })
-    const moves = present !== undefined && (present.range.from !== record.range.from || present.range.to !== record.range.to)
+    const moves = present !== undefined && !sameRange(present.range, record.range)
     let session = moves ? undefined : present
     if (session === undefined) {
       const host = chooseHost(hosts, record.range)
