@@ -55,9 +55,9 @@ export function rmsNorm (x: usize, w: usize, y: usize, n: i32, eps: f32): void {
 
 /**
  * Blocks of 32 to signed 8-bit codes, scale t, integer sum and S = float(sum) × t. Section 2. The codes come a second time
- * as max(code, 0) and max(−code, 0), for product8.ts.
+ * as max(code, 0) and max(−code, 0), for product8.ts, and a third time with 16 bits, for product8-wide.ts.
  */
-export function quantise (x: usize, codes: usize, positive: usize, negative: usize, scales: usize, sums: usize, scaled: usize, blocks: i32): void {
+export function quantise (x: usize, codes: usize, positive: usize, negative: usize, wide: usize, scales: usize, sums: usize, scaled: usize, blocks: i32): void {
   for (let b = 0; b < blocks; b++) {
     const v0 = v128.load(x), v1 = v128.load(x, 16), v2 = v128.load(x, 32), v3 = v128.load(x, 48)
     const v4 = v128.load(x, 64), v5 = v128.load(x, 80), v6 = v128.load(x, 96), v7 = v128.load(x, 112)
@@ -72,6 +72,7 @@ export function quantise (x: usize, codes: usize, positive: usize, negative: usi
     const q2 = i16x8.narrow_i32x4_s(round(f32x4.mul(v4, v)), round(f32x4.mul(v5, v)))
     const q3 = i16x8.narrow_i32x4_s(round(f32x4.mul(v6, v)), round(f32x4.mul(v7, v)))
     const c0 = i8x16.narrow_i16x8_s(q0, q1), c1 = i8x16.narrow_i16x8_s(q2, q3), zero = i8x16.splat(0)
+    v128.store(wide, q0); v128.store(wide, q1, 16); v128.store(wide, q2, 32); v128.store(wide, q3, 48)
     v128.store(codes, c0)
     v128.store(codes, c1, 16)
     v128.store(positive, i8x16.max_s(c0, zero))
@@ -83,7 +84,7 @@ export function quantise (x: usize, codes: usize, positive: usize, negative: usi
     store<f32>(scales, scale)
     store<i32>(sums, sum)
     store<f32>(scaled, <f32>sum * scale)
-    x += 128; codes += 32; positive += 32; negative += 32; scales += 4; sums += 4; scaled += 4
+    x += 128; codes += 32; positive += 32; negative += 32; wide += 64; scales += 4; sums += 4; scaled += 4
   }
 }
 

@@ -65,6 +65,8 @@ export interface ActivationLayout {
   /** max(code, 0) and max(-code, 0) */
   positive: number
   negative: number
+  /** codes of 16 bits */
+  wide: number
   scales: number
   sums: number
   scaled: number
@@ -213,7 +215,7 @@ function layOutScratch (a: Architecture, units: UnitLayout[], threads: number, c
   const keyValueSize = a.keyValueHeadCount * a.headSize
   const rows = (floats: number) => reserve(MAX_ROWS * floats * 4)
   const activations = (size: number): ActivationLayout => ({
-    codes: reserve(MAX_ROWS * size), positive: reserve(MAX_ROWS * size), negative: reserve(MAX_ROWS * size), scales: rows(size / 32), sums: rows(size / 32), scaled: rows(size / 32)
+    codes: reserve(MAX_ROWS * size), positive: reserve(MAX_ROWS * size), negative: reserve(MAX_ROWS * size), wide: reserve(MAX_ROWS * size * 2), scales: rows(size / 32), sums: rows(size / 32), scaled: rows(size / 32)
   })
   const hasHead = units.some(unit => unit.kind === 'head')
   const scoreBytes = Math.ceil(contextLength / TILE) * TILE * 4
