@@ -20,8 +20,8 @@ const MUTATIONS: Array<{ name: string, file: string, from: string, to: string, f
   {
     name: 'a fused multiply-add in the matrix product',
     file: 'term.ts',
-    from: 'return f32x4.add(product, f32x4.mul(v128.load(scales, 16), v128.load32_splat(S)))',
-    to: 'return f32x4.relaxed_madd(v128.load(scales, 16), v128.load32_splat(S), product)',
+    from: 'return f32x4.add(product, f32x4.mul(v128.load(scales, 16), S))',
+    to: 'return f32x4.relaxed_madd(v128.load(scales, 16), S, product)',
     fused: true,
     model: 'llama-256-q4_1'
   },
@@ -48,8 +48,8 @@ const MUTATIONS: Array<{ name: string, file: string, from: string, to: string, f
   {
     name: 'scales of a product multiplied in another order',
     file: 'term.ts',
-    from: 'f32x4.mul(f32x4.convert_i32x4_s(sums), f32x4.mul(v128.load(scales), v128.load32_splat(t)))',
-    to: 'f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(sums), v128.load(scales)), v128.load32_splat(t))'
+    from: 'f32x4.mul(f32x4.convert_i32x4_s(sums), f32x4.mul(v128.load(scales), t))',
+    to: 'f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(sums), v128.load(scales)), t)'
   },
   {
     name: 'blocks of a product of 4 bits summed in another order',

@@ -19,6 +19,14 @@ export function dot<V> (b: v128, v: v128, sum: v128): v128 {
     v128.shuffle<i32>(low, high, 1, 3, 5, 7)))
 }
 
+/** The first step of a block. 16-bit sums start from nothing, which saves adding it; the others from `sum`. */
+// @ts-ignore: decorator
+@inline
+export function firstDot<V> (b: v128, v: v128, sum: v128): v128 {
+  if (sizeof<V>() == 2) return i16x8.relaxed_dot_i8x16_i7x16_s(b, v)
+  return dot<V>(b, v, sum)
+}
+
 /** The sums of four rows as 32-bit integers. */
 // @ts-ignore: decorator
 @inline

@@ -3,7 +3,7 @@
 // and take any sign. Activations are codes of 16 bits [token][column].
 
 import { recordBytes8 } from './product8'
-import { term } from './term'
+import { scaledSum, term } from './term'
 
 /** Adds products of two rows: four columns of each, in pairs, in the order of the bytes. */
 // @ts-ignore: decorator
@@ -30,7 +30,7 @@ function groupProduct<A> (w: usize, a: usize, t: usize, S: usize, y: usize, bloc
       const x = v128.load64_splat(a + (j << 3)), c = w + (j << 4)
       d = madd(v128.load8x8_s(c), x, d); e = madd(v128.load8x8_s(c, 8), x, e)
     }
-    f = f32x4.add(f, term<A>(fourRows(d, e), w + 128, t, S))
+    f = f32x4.add(f, term<A>(fourRows(d, e), w + 128, v128.load32_splat(t), scaledSum<A>(S)))
     w += recordBytes8<A>(); a += 64; t += 4; S += 4
   }
   v128.store(y, f)
@@ -59,8 +59,9 @@ function vectorProduct<A> (w: usize, a: usize, t: usize, S: usize, y: usize, fro
         d2 = madd(v128.load8x8_s(w2 + c), x, d2); e2 = madd(v128.load8x8_s(w2 + c, 8), x, e2)
         d3 = madd(v128.load8x8_s(w3 + c), x, d3); e3 = madd(v128.load8x8_s(w3 + c, 8), x, e3)
       }
-      f0 = f32x4.add(f0, term<A>(fourRows(d0, e0), w0 + 128, tp, Sp)); f1 = f32x4.add(f1, term<A>(fourRows(d1, e1), w1 + 128, tp, Sp))
-      f2 = f32x4.add(f2, term<A>(fourRows(d2, e2), w2 + 128, tp, Sp)); f3 = f32x4.add(f3, term<A>(fourRows(d3, e3), w3 + 128, tp, Sp))
+      const u = v128.load32_splat(tp), v = scaledSum<A>(Sp)
+      f0 = f32x4.add(f0, term<A>(fourRows(d0, e0), w0 + 128, u, v)); f1 = f32x4.add(f1, term<A>(fourRows(d1, e1), w1 + 128, u, v))
+      f2 = f32x4.add(f2, term<A>(fourRows(d2, e2), w2 + 128, u, v)); f3 = f32x4.add(f3, term<A>(fourRows(d3, e3), w3 + 128, u, v))
       w0 += recordBytes8<A>(); w1 += recordBytes8<A>(); w2 += recordBytes8<A>(); w3 += recordBytes8<A>()
       ap += 64; tp += 4; Sp += 4
     }
@@ -100,9 +101,9 @@ function tileProduct<A> (w: usize, a: usize, t: usize, S: usize, y: usize, from:
           d3 = madd(u, x, d3); e3 = madd(v, x, e3)
         }
         const scales = wp + 128
-        f0 = f32x4.add(f0, term<A>(fourRows(d0, e0), scales, tp, Sp)); f1 = f32x4.add(f1, term<A>(fourRows(d1, e1), scales, tp + B, Sp + B))
-        f2 = f32x4.add(f2, term<A>(fourRows(d2, e2), scales, tp + (B << 1), Sp + (B << 1)))
-        f3 = f32x4.add(f3, term<A>(fourRows(d3, e3), scales, tp + (B << 1) + B, Sp + (B << 1) + B))
+        f0 = f32x4.add(f0, term<A>(fourRows(d0, e0), scales, v128.load32_splat(tp), scaledSum<A>(Sp))); f1 = f32x4.add(f1, term<A>(fourRows(d1, e1), scales, v128.load32_splat(tp + B), scaledSum<A>(Sp + B)))
+        f2 = f32x4.add(f2, term<A>(fourRows(d2, e2), scales, v128.load32_splat(tp + (B << 1)), scaledSum<A>(Sp + (B << 1))))
+        f3 = f32x4.add(f3, term<A>(fourRows(d3, e3), scales, v128.load32_splat(tp + (B << 1) + B), scaledSum<A>(Sp + (B << 1) + B)))
         wp += recordBytes8<A>()
         p0 += 64; p1 += 64; p2 += 64; p3 += 64; tp += 4; Sp += 4
       }

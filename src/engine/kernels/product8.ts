@@ -6,7 +6,7 @@
 // nothing has to be unpacked.
 
 import { dotBytes } from './dot'
-import { scaleBytes, term } from './term'
+import { scaleBytes, scaledSum, term } from './term'
 
 /** Bytes of a record. */
 // @ts-ignore: decorator
@@ -27,7 +27,7 @@ function groupProduct<A> (w: usize, positive: usize, negative: usize, t: usize, 
       d = dotBytes(v, v128.load32_splat(positive + (j << 2)), d)
       e = dotBytes(v, v128.load32_splat(negative + (j << 2)), e)
     }
-    f = f32x4.add(f, term<A>(i32x4.sub(d, e), w + 128, t, S))
+    f = f32x4.add(f, term<A>(i32x4.sub(d, e), w + 128, v128.load32_splat(t), scaledSum<A>(S)))
     w += recordBytes8<A>(); positive += 32; negative += 32; t += 4; S += 4
   }
   v128.store(y, f)
@@ -60,8 +60,9 @@ function vectorProduct<A> (w: usize, positive: usize, negative: usize, t: usize,
         v = v128.load(w3 + c)
         d3 = dotBytes(v, x, d3); e3 = dotBytes(v, z, e3)
       }
-      f0 = f32x4.add(f0, term<A>(i32x4.sub(d0, e0), w0 + 128, tp, Sp)); f1 = f32x4.add(f1, term<A>(i32x4.sub(d1, e1), w1 + 128, tp, Sp))
-      f2 = f32x4.add(f2, term<A>(i32x4.sub(d2, e2), w2 + 128, tp, Sp)); f3 = f32x4.add(f3, term<A>(i32x4.sub(d3, e3), w3 + 128, tp, Sp))
+      const u = v128.load32_splat(tp), v = scaledSum<A>(Sp)
+      f0 = f32x4.add(f0, term<A>(i32x4.sub(d0, e0), w0 + 128, u, v)); f1 = f32x4.add(f1, term<A>(i32x4.sub(d1, e1), w1 + 128, u, v))
+      f2 = f32x4.add(f2, term<A>(i32x4.sub(d2, e2), w2 + 128, u, v)); f3 = f32x4.add(f3, term<A>(i32x4.sub(d3, e3), w3 + 128, u, v))
       w0 += recordBytes8<A>(); w1 += recordBytes8<A>(); w2 += recordBytes8<A>(); w3 += recordBytes8<A>()
       p += 32; q += 32; tp += 4; Sp += 4
     }
@@ -96,8 +97,8 @@ function tileProduct<A> (w: usize, positive: usize, negative: usize, t: usize, S
           x = v128.load32_splat(p1 + c); z = v128.load32_splat(q1 + c)
           d1 = dotBytes(v, x, d1); e1 = dotBytes(v, z, e1); h1 = dotBytes(u, x, h1); k1 = dotBytes(u, z, k1)
         }
-        f0 = f32x4.add(f0, term<A>(i32x4.sub(d0, e0), w0 + 128, tp, Sp)); f1 = f32x4.add(f1, term<A>(i32x4.sub(d1, e1), w0 + 128, tp + B, Sp + B))
-        g0 = f32x4.add(g0, term<A>(i32x4.sub(h0, k0), w1 + 128, tp, Sp)); g1 = f32x4.add(g1, term<A>(i32x4.sub(h1, k1), w1 + 128, tp + B, Sp + B))
+        f0 = f32x4.add(f0, term<A>(i32x4.sub(d0, e0), w0 + 128, v128.load32_splat(tp), scaledSum<A>(Sp))); f1 = f32x4.add(f1, term<A>(i32x4.sub(d1, e1), w0 + 128, v128.load32_splat(tp + B), scaledSum<A>(Sp + B)))
+        g0 = f32x4.add(g0, term<A>(i32x4.sub(h0, k0), w1 + 128, v128.load32_splat(tp), scaledSum<A>(Sp))); g1 = f32x4.add(g1, term<A>(i32x4.sub(h1, k1), w1 + 128, v128.load32_splat(tp + B), scaledSum<A>(Sp + B)))
         w0 += recordBytes8<A>(); w1 += recordBytes8<A>()
         p0 += 32; p1 += 32; q0 += 32; q1 += 32; tp += 4; Sp += 4
       }
