@@ -148,6 +148,25 @@ export function isFinite (x: usize, n: i32): i32 {
   return v128.any_true(bad) ? 0 : 1
 }
 
+/** Writes the largest of every 16 floats to `maxima`; 1 where all n are finite. n is a multiple of 16. */
+export function largestOfSixteen (x: usize, n: i32, maxima: usize): i32 {
+  const magnitude = i32x4.splat(0x7fffffff)
+  let all = i32x4.splat(0)
+  for (const end = x + (<usize>n << 2); x < end; x += 64) {
+    const v0 = v128.load(x), v1 = v128.load(x, 16), v2 = v128.load(x, 32), v3 = v128.load(x, 48)
+    // magnitudes order floats as they do integers, and what is not finite is beyond all that is
+    all = i32x4.max_s(all, i32x4.max_s(
+      i32x4.max_s(v128.and(v0, magnitude), v128.and(v1, magnitude)),
+      i32x4.max_s(v128.and(v2, magnitude), v128.and(v3, magnitude))))
+    // these compare the wrong way with NaN, which is told all the same
+    const m = f32x4.pmax(f32x4.pmax(v0, v1), f32x4.pmax(v2, v3))
+    const pairs = f32x4.pmax(m, v128.shuffle<i32>(m, m, 2, 3, 0, 1))
+    store<f32>(maxima, f32x4.extract_lane(f32x4.pmax(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)), 0))
+    maxima += 4
+  }
+  return v128.any_true(i32x4.ge_s(all, i32x4.splat(0x7f800000))) ? 0 : 1
+}
+
 /** Sum of exp(x_i − max) over n floats in eight binary64 lanes (section 8); n is a multiple of 16, padding holds -Infinity. */
 export function expSum (x: usize, n: i32, max: f32): f64 {
   let c0 = f64x2.splat(0), c1 = c0, c2 = c0, c3 = c0

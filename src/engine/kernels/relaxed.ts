@@ -5,7 +5,7 @@ import { product4 } from './product4'
 import { product8 } from './product8'
 import { product8Wide } from './product8-wide'
 
-export { rmsNorm, quantise, rotate, swiGlu, addInto, isFinite, expSum } from './elementwise'
+export { rmsNorm, quantise, rotate, swiGlu, addInto, isFinite, largestOfSixteen, expSum } from './elementwise'
 export { storeKeyValue, prepareQueries, scoreTiles, exponentials, combineValues } from './attention'
 export { quantiseRanks, addLowRank } from './low-rank'
 export { barrier } from './barrier'

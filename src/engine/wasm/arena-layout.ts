@@ -51,6 +51,8 @@ export interface ScratchLayout {
   sin: number
   /** LOGIT_ROWS × padded vocabulary */
   logits: number
+  /** the largest of every 16 logits */
+  logitMaxima: number
   /** ITEMS_PER_THREAD areas a thread for queries and scores of a group of heads, see attention.ts */
   attentionAreas: number
   attentionAreaBytes: number
@@ -218,6 +220,7 @@ function layOutScratch (a: Architecture, units: UnitLayout[], threads: number, c
     codes: reserve(MAX_ROWS * size), positive: reserve(MAX_ROWS * size), negative: reserve(MAX_ROWS * size), wide: reserve(MAX_ROWS * size * 2), scales: rows(size / 32), sums: rows(size / 32), scaled: rows(size / 32)
   })
   const hasHead = units.some(unit => unit.kind === 'head')
+  const logitBytes = hasHead ? LOGIT_ROWS * Math.ceil(a.vocabularySize / 16) * 16 * 4 : 0
   const scoreBytes = Math.ceil(contextLength / TILE) * TILE * 4
   const attentionAreaBytes = a.headCount / a.keyValueHeadCount * (2 * a.headSize + 64 + scoreBytes)
   return {
@@ -235,7 +238,8 @@ function layOutScratch (a: Architecture, units: UnitLayout[], threads: number, c
     up: rows(a.feedForwardSize),
     cos: rows(a.headSize / 2),
     sin: rows(a.headSize / 2),
-    logits: hasHead ? reserve(LOGIT_ROWS * Math.ceil(a.vocabularySize / 16) * 16 * 4) : 0,
+    logits: reserve(logitBytes),
+    logitMaxima: reserve(logitBytes / 16),
     attentionAreas: reserve(threads * ITEMS_PER_THREAD * attentionAreaBytes),
     attentionAreaBytes,
     scoreBytes,

@@ -27,6 +27,7 @@ export interface Kernels {
   swiGlu (gate: number, up: number, n: number): void
   addInto (h: number, y: number, n: number): void
   isFinite (x: number, n: number): number
+  largestOfSixteen (x: number, n: number, maxima: number): number
   expSum (x: number, n: number, max: number): number
   storeKeyValue (k: number, v: number, keys: number, values: number, slot: number, headSize: number, block: number): void
   prepareQueries (q: number, heads: number, headSize: number, block: number, scale: number, queries: number): void
