@@ -22,7 +22,7 @@ export type {
 } from './model/index.ts'
 
 // engines: `createEngine` serves, the other two check it
-export { availableVariants, createEngine, createOracleEngine, createReferenceEngine, unitName } from './engine/index.ts'
+export { availableVariants, createEngine, createOracleEngine, createReferenceEngine, keyValueBytesPerPosition, unitName } from './engine/index.ts'
 export type {
   AbortOptions, BatchItem, BatchResult, Engine, EngineInit, EngineProgress, OpenSessionOptions, ReferenceOptions,
   RowOutput, RowResult
@@ -58,8 +58,9 @@ export {
   UnitMissingError, UnknownModelError, UnsupportedModelError, UnsupportedTokenizerError, UnusableRepositoryError, WheelError
 } from './model/index.ts'
 export {
-  ContextLengthError, EngineError, EngineStoppedError, InvalidBatchError, InvalidPrefixError, KeyValueBudgetError,
-  NotFiniteError, SessionLimitError, UnknownSessionError, UnsupportedModelError as UnsupportedByEngineError, WorkerFailedError
+  ContextLengthError, EngineError, EngineStoppedError, InvalidBatchError, InvalidKeyValuesError, InvalidPrefixError,
+  InvalidRangeError, KeyValueBudgetError, NotFiniteError, SessionBusyError, SessionLimitError, UnknownSessionError,
+  UnsupportedModelError as UnsupportedByEngineError, UnsupportedProfileError, WorkerFailedError
 } from './engine/index.ts'
 export { InvalidMachineError, InvalidPlanOptionError, NoPlanError, PartitionError, ZeroCapacityError } from './partition/index.ts'
 export {
