@@ -30,7 +30,7 @@ export interface StubPeer {
   cut (): void
 }
 
-export interface StubPeerOptions extends StubEngineOptions, Pick<PeerNodeInit, 'limits' | 'dialPolicy' | 'join'> {
+export interface StubPeerOptions extends StubEngineOptions, Pick<PeerNodeInit, 'limits' | 'dialPolicy' | 'join' | 'listen' | 'discovery' | 'network' | 'dataDirectory' | 'share'> {
   salt?: number
 }
 
@@ -45,10 +45,14 @@ export function createSwarm () {
     const node = createPeerNode({
       engine,
       model: stubModel(engine.architecture, options.salt),
-      listen: ['/ip4/127.0.0.1/tcp/0'],
+      listen: options.listen ?? ['/ip4/127.0.0.1/tcp/0'],
       limits: options.limits,
       dialPolicy: options.dialPolicy,
       join: options.join,
+      discovery: options.discovery,
+      network: options.network,
+      dataDirectory: options.dataDirectory,
+      share: options.share,
       onEvent: event => {
         events.push(event)
         for (const waiter of waiters) waiter()
@@ -81,8 +85,8 @@ export function createSwarm () {
     }
   }
 
-  async function client (): Promise<PeerNode> {
-    const node = createPeerNode({})
+  async function client (init: PeerNodeInit = {}): Promise<PeerNode> {
+    const node = createPeerNode(init)
     nodes.push(node)
     await node.start()
     return node

@@ -43,7 +43,7 @@ export async function connectRoute (init: ConnectRouteInit, options: AbortOption
   const deadlines: Deadlines = { ...DEFAULT_DEADLINES, ...init.deadlines }
   const modelId = typeof init.model === 'string' ? init.model : init.model.modelId
   const given = createGivenPeers({ libp2p, addresses: init.addresses, modelId, milliseconds: deadlines.info, onProgress })
-  const further = init.candidates ?? directoryOf(node)
+  const further = init.candidates ?? node.directory
   const pool = createCandidatePool(further === undefined ? [given] : [given, further], modelId, libp2p.peerId.toString())
   await given.refresh(modelId, { signal })
   const architecture = await findArchitecture(init, given, further, modelId, deadlines, signal)
@@ -100,10 +100,6 @@ export async function connectRoute (init: ConnectRouteInit, options: AbortOption
   for (let position = 0; position < route.found; position++) history.ids.push(promptIds[position])
   const onStep = costs.recordStep
   return createRouteSession({ id, architecture, route, history, chunkRows: init.chunkRows, onStep })
-}
-
-function directoryOf (node: PeerNode): CandidateSource | undefined {
-  return (node as { directory?: CandidateSource }).directory
 }
 
 /** A client that has only the id of a model learns the rest from the first peer that hosts it. */
