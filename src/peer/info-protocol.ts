@@ -3,26 +3,40 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { decodeManifest, encodeManifest } from '../model/index.ts'
 import { INFO_PROTOCOL, MAXIMUM_INFO_BYTES, MAXIMUM_ROWS, SOFTWARE, STOP_MILLISECONDS } from './constants.ts'
 import { FrameError, IncompatibleVersionError, PeerUnreachableError } from './errors.ts'
-import type { ModelIdentity, PeerInfo, PeerLimits } from './types.ts'
+import type { HostedUnits, ModelIdentity, PeerInfo, PeerLimits } from './types.ts'
 import { decodeInfo, encodeInfo } from './wire/index.ts'
 import type { Chunk } from './wire/index.ts'
-import type { Engine } from '../engine/index.ts'
 
-/** The bytes this node answers with; made anew for each question, since addresses change. */
-export function infoBytes (addresses: string[], hosted: { engine: Engine, model: ModelIdentity, limits: PeerLimits } | undefined): Uint8Array {
+/** What there is to say about what a node hosts. */
+export interface HostedInfo {
+  model: ModelIdentity
+  limits: PeerLimits
+  ranges: HostedUnits[]
+  sessions: number
+  queuedSteps: number
+  freePositions: number
+}
+
+const LARGEST = 0xffffffff
+
+/** The bytes this node answers with; made anew for each question, since addresses and load change. */
+export function infoBytes (addresses: string[], hosted: HostedInfo | undefined): Uint8Array {
   const record = encodeInfo({
     software: SOFTWARE,
     addresses,
-    hosted: hosted === undefined
+    hosted: hosted === undefined || hosted.ranges.length === 0
       ? undefined
       : {
           modelId: hosted.model.modelId,
           manifest: encodeManifest(hosted.model.manifest),
-          range: hosted.engine.range,
+          ranges: hosted.ranges,
           rowsPerStep: hosted.limits.rowsPerStep,
           window: hosted.limits.window,
-          contextLength: Math.min(hosted.limits.contextLength, hosted.engine.architecture.contextLength),
-          sessionsPerClient: hosted.limits.sessionsPerClient
+          contextLength: Math.min(hosted.limits.contextLength, hosted.model.manifest.architecture.contextLength),
+          sessionsPerClient: hosted.limits.sessionsPerClient,
+          sessions: Math.min(hosted.sessions, LARGEST),
+          queuedSteps: Math.min(hosted.queuedSteps, LARGEST),
+          freePositions: Math.min(hosted.freePositions, LARGEST)
         }
   })
   const bytes = new Uint8Array(4 + record.length)
@@ -60,13 +74,14 @@ function parseInfo (peerId: string, bytes: Uint8Array): PeerInfo {
   const info = decodeInfo(bytes)
   const addresses = info.addresses.map(address => `${address}/p2p/${peerId}`)
   if (info.hosted === undefined) return { peerId, addresses, software: info.software }
-  const { modelId, range, rowsPerStep, window, contextLength, sessionsPerClient } = info.hosted
+  const { modelId, ranges, rowsPerStep, window, contextLength, sessionsPerClient, sessions, queuedSteps, freePositions } = info.hosted
   if (createHash('sha256').update(info.hosted.manifest).digest('hex') !== modelId) throw new FrameError('manifest', 'does not have the hash that modelId says')
   const manifest = decodeManifest(info.hosted.manifest)
   const units = manifest.architecture.layerCount + 2
-  if (range.to > units) throw new FrameError('range', `${range.from}:${range.to} is beyond the ${units} units of the model`)
+  for (const { range: { from, to } } of ranges) if (to > units) throw new FrameError('range', `${from}:${to} is beyond the ${units} units of the model`)
   if (rowsPerStep < 1 || rowsPerStep > MAXIMUM_ROWS || window < 1 || contextLength < 1) throw new FrameError('limits', 'grant nothing')
-  return { peerId, addresses, software: info.software, hosted: { modelId, manifest, range, limits: { rowsPerStep, window, contextLength, sessionsPerClient } } }
+  const { range } = ranges.find(({ state }) => state === 'serving') ?? ranges[0]
+  return { peerId, addresses, software: info.software, hosted: { modelId, manifest, range, ranges, limits: { rowsPerStep, window, contextLength, sessionsPerClient }, sessions, queuedSteps, freePositions } }
 }
 
 /** u32 length, then so many bytes; holds no more than have arrived. */

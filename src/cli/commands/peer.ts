@@ -119,7 +119,7 @@ async function chooseRange (flags: PeerFlags, model: { modelId: string, manifest
   await node.start({ signal })
   try {
     const answers = await Promise.all(others.map(address => node.info(address, { signal })))
-    const hosted = answers.flatMap(({ hosted }) => hosted?.modelId === model.modelId ? [hosted.range] : [])
+    const hosted = answers.flatMap(({ hosted }) => hosted?.modelId === model.modelId ? hosted.ranges.map(({ range }) => range) : [])
     return largestGap(hosted, layerCount + 2) ?? all
   } finally {
     await node.stop()
