@@ -24,6 +24,9 @@ export const DEFAULT_MAX_TOKENS = 256
 /** A `swarm` waits so long for a child to be ready: reading and converting a large model from a slow disk takes minutes. */
 export const READY_MILLISECONDS = 10 * 60_000
 
+/** A peer that is to stop waits so long for its sessions to be moved; longer than a client needs for it. */
+export const DRAIN_MILLISECONDS = 30_000
+
 /** A child that was asked to stop gets so long to close its sessions before it is killed. */
 export const STOP_MILLISECONDS = 5000
 

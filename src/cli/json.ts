@@ -1,5 +1,5 @@
 import { describeUnits } from './units.ts'
-import type { DialBackReport, GenerationResult, ReachabilityStatus, StageDescription, TokenLogProbability } from '../peer/index.ts'
+import type { DialBackReport, GenerationResult, ReachabilityStatus, RouteRepair, StageDescription, TokenLogProbability } from '../peer/index.ts'
 import type { KernelReport } from '../engine/index.ts'
 import type { CompressReport, MeasuredMatrix } from '../svd/index.ts'
 import type { UnitRange } from '../model/index.ts'
@@ -59,6 +59,15 @@ export interface StageTimesJson {
   decodeMilliseconds: number
 }
 
+export interface RepairJson {
+  /** null where peers only said that they would leave */
+  reason: string | null
+  lost: StageJson[]
+  replacements: StageJson[]
+  replayedPositions: number
+  milliseconds: number
+}
+
 export interface PromptJson {
   text: string
   tokenIds: number[]
@@ -67,7 +76,10 @@ export interface PromptJson {
   seed: number | null
   promptTokens: number
   model: ModelJson
+  /** as it was at the end */
   route: StageJson[]
+  /** of the route, in mid-text */
+  repairs: RepairJson[]
   timings: GenerationResult['timings'] & {
     /** dialling, asking and opening the session */
     connectMilliseconds: number
@@ -180,4 +192,8 @@ export function stageJson (route: StageDescription[], layerCount: number): Stage
   return route.map(({ stage, range, local, peerId, addresses }) => ({
     stage, range: { from: range.from, to: range.to }, units: describeUnits(range, layerCount), local, peerId: peerId ?? null, addresses: addresses ?? []
   }))
+}
+
+export function repairJson ({ failures, lost, replacements, replayedPositions, milliseconds }: RouteRepair, layerCount: number): RepairJson {
+  return { reason: failures[0]?.message ?? null, lost: stageJson(lost, layerCount), replacements: stageJson(replacements, layerCount), replayedPositions, milliseconds }
 }

@@ -1,7 +1,7 @@
 import { Option } from 'commander'
 import { addAccessOptions } from './access.ts'
 import { DEFAULT_MAX_TOKENS, MAX_THREADS } from './constants.ts'
-import { decimal, duration, integer, list, repeated } from './parse.ts'
+import { decimal, duration, integer, list, repeated, time } from './parse.ts'
 import type { Command } from 'commander'
 import type { GenerationOptions } from '../peer/index.ts'
 import type { Deadlines } from '../peer/index.ts'
@@ -18,6 +18,8 @@ export interface RouteOptions extends ModelOptions, AccessOptions, Partial<Omit<
   local?: string
   /** milliseconds */
   deadline?: number
+  /** milliseconds */
+  wait?: number
 }
 
 export interface SamplingFlags {
@@ -54,7 +56,8 @@ export function addRouteOptions (command: Command): Command {
   return addThreadsOption(addAccessOptions(command)
     .addOption(new Option('-j, --join <addresses>', 'addresses of peers, or an invite; repeat it, or put commas between').argParser(list).env('EFEDLLM_JOIN'))
     .option('--local <units>', 'units that this machine runs itself, such as embed,head, or all')
-    .option('--deadline <time>', 'give up when a peer keeps us waiting longer: 10s, 500ms (default: 8s to reach it, 15s to open, 60s a step)', duration))
+    .option('--deadline <time>', 'give up when a peer keeps us waiting longer: 10s, 500ms (default: 8s to reach it, 15s to open, 60s a step)', duration)
+    .option('--wait <time>', 'when a peer is lost in mid-text, look so long for another one (default: 30s)', time))
 }
 
 export function addSamplingOptions (command: Command): Command {
@@ -89,8 +92,10 @@ export function generationOptions (flags: SamplingFlags, stopTokenIds: readonly 
   }
 }
 
-/** A deadline of the command line bounds every wait; without one the library's defaults hold. */
-export function deadlines (milliseconds: number | undefined): Partial<Deadlines> | undefined {
-  if (milliseconds === undefined) return undefined
-  return { info: milliseconds, open: milliseconds, step: milliseconds }
+/** A deadline of the command line bounds every wait for a peer; without one the library's defaults hold. */
+export function deadlines ({ deadline, wait }: RouteOptions): Partial<Deadlines> {
+  return {
+    ...(deadline === undefined ? {} : { info: deadline, open: deadline, step: deadline }),
+    ...(wait === undefined ? {} : { repair: wait })
+  }
 }

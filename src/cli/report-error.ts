@@ -20,7 +20,7 @@ const hints: Record<string, string> = {
   ERR_HUB_UNREACHABLE: 'is there a network? the address comes from HF_ENDPOINT where that is set',
   ERR_OTHER_MODEL: 'give --model the model that the peers host; `efedllm peer` names it when it starts',
   ERR_RANGE_GAP: 'join a peer that hosts them, or run them here: --local',
-  ERR_RANGE_OVERLAP: 'join only peers whose ranges follow each other',
+  ERR_ROUTE_LOST: 'start a peer that hosts these layers, or --join more peers: those that are not needed are spares; --wait waits longer',
   ERR_PEER_UNREACHABLE: 'check the address, and that the peer is running; it prints its addresses when it starts',
   ERR_INVALID_ADDRESS: 'an address looks like /ip4/192.168.1.7/tcp/4001/p2p/12D3KooW…',
   ERR_INVALID_INVITE: '`efedllm invite`, where a peer runs, prints one to paste',

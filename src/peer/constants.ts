@@ -65,6 +65,18 @@ export const MAXIMUM_STEP_MILLISECONDS = 3_600_000
 /** A stage drops a session that is not complete by then; also the life of a nonce. */
 export const MAXIMUM_OPEN_MILLISECONDS = 30_000
 
+/**
+ * A stage that has lost a neighbour keeps the session that long for its client to bind it anew; longer than a client
+ * waits for somebody to take the place of a lost stage (30 s), with as much again for what else goes wrong.
+ */
+export const REBIND_MILLISECONDS = 60_000
+
+/** A repair takes a second or so: who has not bound a session anew by then may have to begin it again, if others want the room. */
+export const SUSPENDED_EVICT_MILLISECONDS = 10_000
+
+/** How long a peer that drains waits for clients to move their sessions. */
+export const DRAIN_MILLISECONDS = 30_000
+
 /** Yamux: a window of 4 MiB holds a chunk of 64 rows of hidden size 16,384. */
 export const STREAM_WINDOW_BYTES = 4 << 20
 /** Yamux: a multiple of the window, since a paused stream is reset beyond this. */
@@ -79,6 +91,10 @@ export const LINK_HIGH_WATER_BYTES = 2 << 20
 
 /** Streams of one peer: one for each direction, and a few that are just being replaced. */
 export const MAXIMUM_INBOUND_STREAMS = 8
+/** Streams of the stage protocol of one peer, over all its connections. */
+export const MAXIMUM_LINKS_PER_PEER = 16
+/** Connections of one peer: one that either side opened, and those whose end has not been noticed yet. */
+export const MAXIMUM_CONNECTIONS_PER_PEER = 8
 /** Info streams of one peer at once. */
 export const MAXIMUM_INFO_STREAMS = 4
 
@@ -154,6 +170,37 @@ export const STAGE_SHARE_OF_DEADLINE = 0.9
 /** Truncation and cancellation are bookkeeping only. */
 export const CONTROL_MILLISECONDS = 5_000
 
+/** Nor does a stage compute anything to open a session: one that is silent for as long as unanswered probes are allowed to be is lost. */
+export const OPEN_REPLY_MILLISECONDS = PROBE_TIMEOUT_MILLISECONDS
+
+/** Dialling, for a client or for a stage that connects to the next one: an address that drops packets answers no sooner. */
+export const CONNECT_MILLISECONDS = 5_000
+
+/** A step that takes this many times as long as the slowest of late has not merely met a busy stage. */
+export const STALL_FACTOR = 20
+
+/** A client takes the time of its steps for the choice of routes no more often than that: it changes slowly, and decoding is not to wait for it. */
+export const MEASURE_INTERVAL_MILLISECONDS = 50
+
+/** What a step that waits at a peer costs whoever comes behind it, as long as nothing was measured there. */
+export const UNMEASURED_STEP_SECONDS = 0.001
+
+/** How fast the memory of a slow step fades: half of it is gone after seven steps. */
+export const STALL_MEMORY = 0.9
+
+/** A peer that failed is left alone for so long by the session it failed, twice as long after each further time; it may have been a link that was cut. */
+export const REST_MILLISECONDS = 500
+export const MAXIMUM_REST_MILLISECONDS = 8_000
+
+/** Who waits for a unit to be hosted asks again this often; announcements come sooner by themselves. */
+export const ASK_AGAIN_MILLISECONDS = 1_000
+
+/** A step that fails at one peer after another for the engine's sake would fail anywhere. */
+export const MAXIMUM_STEP_FAILURES = 2
+
+/** Outputs of the client's own stages that a session keeps, for a stage behind them that has to be replaced: 8,192 positions of hidden size 8,192. Beyond that they are computed again. */
+export const CLIENT_KEPT_BYTES = 256 << 20
+
 /** Time for streams to flush what has been sent when the node stops. */
 export const STOP_MILLISECONDS = 1_000
 
@@ -189,6 +236,9 @@ export const DEFAULT_LIMITS: PeerLimits = {
   queuedBytesPerClient: 64 << 20,
   queuedBytes: 256 << 20,
   framesPerSecond: 20_000,
+  // 4,096 positions of hidden size 4,096 are 64 MiB: four long sessions in memory, and thirty on disk
+  keptBytes: 256 << 20,
+  keptDiskBytes: 2 ** 31,
   // half of a gigabit line in all, half of that for one: sessions need the rest, and the processor
   sharedBytesPerSecond: 64 << 20,
   sharedBytesPerSecondAndPeer: 32 << 20,
@@ -203,5 +253,7 @@ export const DEFAULT_LIMITS: PeerLimits = {
 export const DEFAULT_DEADLINES: Deadlines = {
   info: 8_000,
   open: 15_000,
-  step: 60_000
+  step: 60_000,
+  stall: 5_000,
+  repair: 30_000
 }

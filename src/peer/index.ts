@@ -16,6 +16,4 @@ export { BlocksUnavailableError, fetchManifest, fetchUnits, WrongBytesError } fr
 export type { FetchedUnits, FetchEvent, FetchInit, FetchUnitsInit } from './blocks/index.ts'
 export { connectRoute } from './client/connect-route.ts'
 export { createLocalRoute, createLocalSession } from './client/local-session.ts'
-export { planRoute } from './client/plan-route.ts'
-export type { RouteCandidate } from './client/plan-route.ts'
 export * from './generate/index.ts'

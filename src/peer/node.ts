@@ -1,8 +1,10 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { Connection, Libp2p, Logger } from '@libp2p/interface'
+import type { Connection, Libp2p, Logger, PrivateKey } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
-import { DEFAULT_DEADLINES, DEFAULT_LIMITS, INFO_PROTOCOL, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS, STAGE_PROTOCOL } from './constants.ts'
+import {
+  DEFAULT_DEADLINES, DEFAULT_LIMITS, INFO_PROTOCOL, MAXIMUM_CONNECTIONS_PER_PEER, MAXIMUM_HOSTED_RANGES, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS, STAGE_PROTOCOL
+} from './constants.ts'
 import { createBlockServer } from './blocks/block-server.ts'
 import type { BlockServer } from './blocks/block-server.ts'
 import { BLOCKS_PROTOCOL, MAXIMUM_BLOCK_STREAMS } from './blocks/constants.ts'
@@ -11,13 +13,17 @@ import type { Discovery, OwnState } from './directory/index.ts'
 import { createDialBudget, dialableAddresses } from './dial-rules.ts'
 import { DeadlineError, DialRefusedError, InvalidAddressError, InvalidRequestError, NotStartedError, PeerError, PeerUnreachableError } from './errors.ts'
 import { askInfo, infoBytes, serveInfo } from './info-protocol.ts'
+import type { HostedInfo } from './info-protocol.ts'
 import { loadOrCreateKey } from './key.ts'
 import { createLinkPool } from './link-pool.ts'
 import type { LinkPool } from './link-pool.ts'
 import { createNetwork, hasNetworkKey } from './network.ts'
+import { createHost } from './stage/host.ts'
+import type { Host } from './stage/host.ts'
+import { createHostedRange } from './stage/hosted-range.ts'
 import { createStageServer } from './stage/stage-server.ts'
 import type { StageServer } from './stage/stage-server.ts'
-import type { AbortOptions, AnnounceUpdate, PeerInfo, PeerNode, PeerNodeInit } from './types.ts'
+import type { AbortOptions, AnnounceUpdate, HostedRange, HostInit, ModelIdentity, PeerInfo, PeerNode, PeerNodeInit } from './types.ts'
 import type { Statement } from './wire/index.ts'
 
 /** What the client side of this folder needs of a node; not for others. */
@@ -28,6 +34,9 @@ export interface StartedNode {
 }
 
 interface Parts extends StartedNode {
+  privateKey: PrivateKey
+  /** multiaddrs that others are told, without `/p2p` */
+  addresses: () => string[]
   server?: StageServer
   blocks?: BlockServer
   discovery: Discovery
@@ -44,10 +53,11 @@ export function startedNode (node: PeerNode): StartedNode {
 
 /** A libp2p node over TCP, noise and yamux; with an engine it serves sessions. Nothing happens before `start`. */
 export function createPeerNode (init: PeerNodeInit): PeerNode {
-  const { engine, model } = init
-  if (engine !== undefined && model === undefined) throw new InvalidRequestError('an engine needs its model')
+  if (init.engine !== undefined && init.model === undefined) throw new InvalidRequestError('an engine needs its model')
   const limits = { ...DEFAULT_LIMITS, ...init.limits }
-  const hosted = engine === undefined || model === undefined ? undefined : { engine, model, limits }
+  const hosts: Host[] = []
+  const hosted: HostedRange[] = []
+  let model: ModelIdentity | undefined
   const budget = createDialBudget(limits.dialsPerClientAndMinute)
   const joined = [...init.join ?? [], ...init.discovery?.join ?? []].map(address => ({ address, peerId: peerIdOf(address) }))
   let parts: Parts | undefined
@@ -62,14 +72,15 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
   const extra: AnnounceUpdate = {}
 
   function announced (): OwnState | undefined {
-    const modelId = hosted?.model.modelId ?? init.discovery?.models?.[0]
-    if (modelId === undefined || (hosted === undefined && extra.claim === undefined)) return undefined
+    const own = hostedInfo()
+    const modelId = own?.model.modelId ?? init.discovery?.models?.[0]
+    if (modelId === undefined || (hosted.length === 0 && extra.claim === undefined)) return undefined
     return {
       modelId,
-      ranges: hosted === undefined ? [] : [{ range: hosted.engine.range, state: 'serving' }],
-      sessions: parts?.server?.sessions ?? 0,
-      queuedSteps: 0,
-      freePositions: hosted?.engine.freePositions ?? 0,
+      ranges: hosted.map(({ range, state }) => ({ range, state })),
+      sessions: own?.sessions ?? 0,
+      queuedSteps: own?.queuedSteps ?? 0,
+      freePositions: own?.freePositions ?? 0,
       speed: extra.speed ?? 0,
       claim: extra.claim
     }
@@ -81,37 +92,77 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     const { libp2p, addresses } = network
     const log = libp2p.logger.forComponent('efedllm:peer')
     const links = createLinkPool(libp2p.logger.forComponent('efedllm:client'))
-    const server = hosted === undefined
-      ? undefined
-      : createStageServer({
-        ...hosted,
-        self: libp2p.peerId.toString(),
-        addresses,
-        sign: bytes => privateKey.sign(bytes),
-        links,
-        connect: async (statement, clientAddress, client, signal) => await connectOnward(libp2p, statement, clientAddress, client, signal),
-        log: libp2p.logger.forComponent('efedllm:stage'),
-        onEvent: init.onEvent
-      })
     const blocks = init.share === undefined ? undefined : createBlockServer({ store: init.share, limits, log: libp2p.logger.forComponent('efedllm:blocks') })
     // before start, so that identify names the protocols at once
-    await libp2p.handle(INFO_PROTOCOL, stream => { serveInfo(stream, infoBytes(addresses(), hosted && { ...hosted, ranges: [{ range: hosted.engine.range, state: 'serving' }], sessions: server?.sessions ?? 0, queuedSteps: 0, freePositions: hosted.engine.freePositions })).catch(error => stream.abort(error)) }, { maxInboundStreams: MAXIMUM_INFO_STREAMS, runOnLimitedConnection: true })
-    if (server !== undefined) {
-      await libp2p.handle(STAGE_PROTOCOL, (stream, connection) => server.accept(stream, connection), { maxInboundStreams: MAXIMUM_INBOUND_STREAMS, maxOutboundStreams: MAXIMUM_INBOUND_STREAMS })
-    }
+    await libp2p.handle(INFO_PROTOCOL, stream => { serveInfo(stream, infoBytes(addresses(), hostedInfo())).catch(error => stream.abort(error)) }, { maxInboundStreams: MAXIMUM_INFO_STREAMS, runOnLimitedConnection: true })
     if (blocks !== undefined) await libp2p.handle(BLOCKS_PROTOCOL, (stream, connection) => blocks.accept(stream, connection), { maxInboundStreams: MAXIMUM_BLOCK_STREAMS })
     const discovery = await prepareDiscovery({ init, network, key: privateKey, join: joined, state: announced })
+    const all: Parts = { libp2p, links, log, privateKey, blocks, discovery, addresses }
+    if (hosts.length > 0) await serve(all)
     try {
       await libp2p.start()
     } catch (error) {
-      await server?.stop()
+      await all.server?.stop()
       await libp2p.stop()
       throw new InvalidAddressError((init.listen ?? []).join(', '), (error as Error).message, error)
     }
-    parts = { libp2p, links, log, server, blocks, discovery }
+    parts = all
+    if (hosts.length > 0) await serve(all)
+    libp2p.addEventListener('connection:open', event => limitConnections(libp2p, event.detail))
     init.onEvent?.({ type: 'peer:start', peerId: libp2p.peerId.toString(), addresses: node.addresses })
     discovery.start()
   }
+
+  /** Speaks the stage protocol from now on, if it does not yet. */
+  async function serve (all: Parts): Promise<void> {
+    if (all.server !== undefined) return
+    const { libp2p, links, privateKey } = all
+    const server = all.server = createStageServer({
+      hosts,
+      model: model!,
+      limits,
+      self: libp2p.peerId.toString(),
+      addresses: all.addresses,
+      sign: bytes => privateKey.sign(bytes),
+      links,
+      connect: async (statement, clientAddress, client, signal) => await connectOnward(libp2p, statement, clientAddress, client, signal),
+      log: libp2p.logger.forComponent('efedllm:stage'),
+      onEvent: init.onEvent
+    })
+    await libp2p.handle(STAGE_PROTOCOL, (stream, connection) => server.accept(stream, connection), { maxInboundStreams: MAXIMUM_INBOUND_STREAMS, maxOutboundStreams: MAXIMUM_INBOUND_STREAMS })
+  }
+
+  function hostedInfo (): HostedInfo | undefined {
+    if (model === undefined) return undefined
+    const { sessions = 0, queuedSteps = 0 } = parts?.server ?? {}
+    const free = hosts.filter(({ state }) => state === 'serving').map(({ engine }) => engine.freePositions)
+    return { model, limits, ranges: hosted, sessions, queuedSteps, freePositions: free.length === 0 ? 0 : Math.min(...free) }
+  }
+
+  function host ({ engine, model: hostedModel }: HostInit): HostedRange {
+    const { from, to } = engine.range
+    if (model !== undefined && model.modelId !== hostedModel.modelId) throw new InvalidRequestError(`a node hosts one model: ${model.modelId.slice(0, 12)}…, not ${hostedModel.modelId.slice(0, 12)}… too`)
+    if (hosts.length >= MAXIMUM_HOSTED_RANGES) throw new InvalidRequestError(`a node hosts at most ${MAXIMUM_HOSTED_RANGES} ranges at once`)
+    if (hosts.some(other => other.engine === engine)) throw new InvalidRequestError(`this engine hosts units ${from}:${to} here already`)
+    model = hostedModel
+    const added = createHost(engine)
+    const range = createHostedRange({
+      host: added,
+      store: () => parts?.server?.store,
+      onChange: () => parts?.discovery.changed(),
+      onRemove: () => {
+        hosts.splice(hosts.indexOf(added), 1)
+        hosted.splice(hosted.indexOf(range), 1)
+        parts?.discovery.changed()
+      }
+    })
+    hosts.push(added)
+    hosted.push(range)
+    if (parts !== undefined) serve(parts).catch(error => parts?.log.error('cannot serve sessions: %e', error))
+    parts?.discovery.changed()
+    return range
+  }
+  if (init.engine !== undefined) host({ engine: init.engine, model: init.model! })
 
   /** docs/protocol.md, Dialling: the statement was verified before this is called. */
   async function connectOnward (libp2p: Libp2p, statement: Statement, clientAddress: string, client: string, signal: AbortSignal): Promise<Connection> {
@@ -136,6 +187,8 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     get sessions () {
       return parts?.server?.sessions ?? 0
     },
+    hosted,
+    host,
     get directory () {
       return parts?.discovery.directory
     },
@@ -213,4 +266,10 @@ function parseAddress (address: string): ReturnType<typeof multiaddr> {
 
 function peerIdOf (address: string): string | undefined {
   return parseAddress(address).getComponents().findLast(component => component.name === 'p2p')?.value
+}
+
+/** One of a peer's connections ends unnoticed now and then, and is replaced; who opens more and more of them wants something else. */
+function limitConnections (libp2p: Libp2p, connection: Connection): void {
+  const all = libp2p.getConnections(connection.remotePeer)
+  if (all.length > MAXIMUM_CONNECTIONS_PER_PEER) connection.abort(new Error(`more than ${MAXIMUM_CONNECTIONS_PER_PEER} connections of one peer`))
 }

@@ -10,6 +10,8 @@ export interface NamedSession {
   readonly engineSession: number
   /** changes as the session does */
   readonly names: string[]
+  /** called when the cache has closed it for good */
+  readonly onClosed?: () => void
 }
 
 export interface FoundPrefix {
@@ -61,7 +63,12 @@ function createPrefixCache (engine: Engine): PrefixCache {
   function close (session: NamedSession): void {
     clearTimeout(kept.get(session))
     kept.delete(session)
+    end(session)
+  }
+
+  function end (session: NamedSession): void {
     engine.closeSession(session.engineSession)
+    session.onClosed?.()
   }
 
   /** Keeps a session as the last one used. */
@@ -95,7 +102,7 @@ function createPrefixCache (engine: Engine): PrefixCache {
       names.length = common(session, names)
       const range = rangeOf(session)
       // one that goes as far is there already
-      if (limit === 0 || names.length === 0 || cache.find(owner, names, range)?.length === names.length * PREFIX_STRIDE) return engine.closeSession(engineSession)
+      if (limit === 0 || names.length === 0 || cache.find(owner, names, range)?.length === names.length * PREFIX_STRIDE) return end(session)
       for (const other of keptOf(owner)) if (sameRange(rangeOf(other), range) && common(other, names) === other.names.length) close(other)
       const others = keptOf(owner)
       for (const other of others.slice(0, Math.max(0, others.length - limit + 1))) close(other)

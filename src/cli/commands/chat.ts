@@ -78,7 +78,7 @@ async function converse (context: Context, flags: ChatFlags, model: Model, conne
       result = await run()
     } catch (error) {
       // only a session that was idle is taken away, so nothing is written of this answer yet
-      if (describeError(error).code !== 'ERR_SESSION_EVICTED') throw error
+      if (!wasEvicted(error)) throw error
       note(terminal, style(terminal, 'dim', 'the peers needed the memory of this conversation; it is computed anew'))
       session = await connection.reopen(promptIds)
       result = await run()
@@ -129,4 +129,10 @@ async function converse (context: Context, flags: ChatFlags, model: Model, conne
     lines.close()
   }
   context.exitCode = interruptCode(signal)
+}
+
+/** The peers wanted the memory of the conversation, and had none for it when it came back. */
+function wasEvicted (error: unknown): boolean {
+  const { code } = describeError(error)
+  return code === 'ERR_SESSION_EVICTED' || (code === 'ERR_ROUTE_LOST' && describeError((error as Error).cause).code === 'ERR_SESSION_EVICTED')
 }

@@ -2,21 +2,21 @@ import { join } from 'node:path'
 import { Option } from 'commander'
 import { addAccessOptions, checkInvited, looksLikeInvite, readAccess, readAllowList } from '../access.ts'
 import { lockDataDirectory } from '../data-lock.ts'
-import { DEFAULT_LISTEN, STOP_MILLISECONDS } from '../constants.ts'
+import { DEFAULT_LISTEN, DRAIN_MILLISECONDS, STOP_MILLISECONDS } from '../constants.ts'
 import { startEngine } from '../engines.ts'
 import { UsageError } from '../errors.ts'
-import { plural, reachabilityWords, shortPeerId } from '../format.ts'
+import { milliseconds, plural, reachabilityWords, shortPeerId } from '../format.ts'
 import { openHostedModel, parseModelRequest } from '../host-model.ts'
 import { serviceCode, untilAborted } from '../interrupt.ts'
-import { addModelOption, addOutputOptions, addThreadsOption } from '../options.ts'
-import { list } from '../parse.ts'
 import { inviteOf, keepInvite } from '../invites.ts'
+import { addModelOption, addOutputOptions, addThreadsOption } from '../options.ts'
+import { duration, list } from '../parse.ts'
 import { createProgress } from '../progress.ts'
 import { note, style, writeJson } from '../terminal.ts'
 import { describeUnits, largestGap, parseLayers, parseUnits } from '../units.ts'
 import type { Command } from 'commander'
 import type { Manifest, Model, UnitRange } from '../../model/index.ts'
-import type { PeerEvent } from '../../peer/index.ts'
+import type { PeerEvent, PeerNode } from '../../peer/index.ts'
 import type { Access, AccessOptions } from '../access.ts'
 import type { Context, OutputOptions } from '../context.ts'
 import type { ModelOptions } from '../options.ts'
@@ -36,6 +36,7 @@ interface PeerFlags extends ModelOptions, OutputOptions, AccessOptions {
   dataDir?: string
   ephemeral?: boolean
   exitWithParent?: boolean
+  drainTimeout?: number
 }
 
 type RunFlags = PeerFlags & Access
@@ -58,6 +59,7 @@ export function definePeer (program: Command, context: Context): void {
     .option('--data-dir <folder>', 'where the key of this peer is kept (default: peer, in the data directory: $EFEDLLM_DATA_DIR, or XDG)')
     .option('--ephemeral', 'an identity that is not kept')
     .option('--exit-with-parent', 'end when stdin ends')
+    .option('--drain-timeout <time>', 'on Ctrl-C or SIGTERM, how long to wait for clients to move their sessions to other peers (default: 30s)', duration)
     .addHelpText('after', `
 Examples:
   $ efedllm peer --model smollm2-135m-instruct --layers 0:15 --listen /ip4/0.0.0.0/tcp/4001
@@ -81,7 +83,8 @@ function invited (flags: RunFlags): RunFlags {
 
 async function runPeer (context: Context, flags: RunFlags): Promise<void> {
   const { terminal, signal } = context
-  const asked = flags.exitWithParent === true ? AbortSignal.any([signal, parentGone(terminal.stdin)]) : signal
+  const parent = flags.exitWithParent === true ? parentGone(terminal.stdin) : undefined
+  const asked = parent === undefined ? signal : AbortSignal.any([signal, parent])
   const progress = createProgress(terminal, flags)
   const { model, range, share } = await openHostedModel({
     context, request: flags, progress, signal: asked, chooseRange: async model => await chooseRange(flags, model, asked)
@@ -122,6 +125,7 @@ async function runPeer (context: Context, flags: RunFlags): Promise<void> {
         await sayReady(context, flags, model, { event: 'ready', peerId: node.peerId, addresses: node.addresses, range, units: describeUnits(range, model.architecture.layerCount), model: { name: model.name, modelId: model.modelId }, invite: flags.key === undefined ? invite ?? null : null }, share !== undefined)
         await untilAborted(asked)
         removeInvite()
+        await drain(context, node, flags, parent)
       } finally {
         await node.stop()
       }
@@ -135,6 +139,17 @@ async function runPeer (context: Context, flags: RunFlags): Promise<void> {
     unlock()
   }
   context.exitCode = serviceCode(signal)
+}
+
+/** Nobody's text ends because this peer does, if others host the same layers. */
+async function drain ({ terminal }: Context, node: PeerNode, { drainTimeout = DRAIN_MILLISECONDS, json }: PeerFlags, parent: AbortSignal | undefined): Promise<void> {
+  if (node.sessions > 0 && json !== true) note(terminal, style(terminal, 'dim', `${plural(node.sessions, 'session')} to be moved to other peers, for up to ${milliseconds(drainTimeout)}`))
+  try {
+    await Promise.all(node.hosted.map(async range => await range.drain({ milliseconds: drainTimeout, signal: parent })))
+  } catch (error) {
+    // who started us has gone: no time for others
+    if (parent?.aborted !== true) throw error
+  }
 }
 
 async function chooseRange (flags: RunFlags, model: { modelId: string, manifest: Manifest }, signal: AbortSignal): Promise<UnitRange> {
@@ -182,6 +197,8 @@ function showEvent ({ terminal }: Context, event: PeerEvent): void {
     note(terminal, style(terminal, 'dim', `${shortPeerId(event.client)} opened a session (${plural(event.sessions, 'session')})`))
   } else if (event.type === 'peer:session-close') {
     note(terminal, style(terminal, 'dim', `${shortPeerId(event.client)} closed a session: ${event.reason} (${plural(event.sessions, 'session')})`))
+  } else if (event.type === 'peer:session-suspend') {
+    note(terminal, style(terminal, 'yellow', `a session of ${shortPeerId(event.client)} waits for its client: ${event.reason}`))
   } else if (event.type === 'peer:join' && event.error !== undefined) {
     note(terminal, style(terminal, 'yellow', `${event.address}: ${event.error.message}`))
   } else if (event.type === 'peer:refused') {
