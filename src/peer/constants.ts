@@ -219,8 +219,8 @@ export const PENDING_INBOUND_CONNECTIONS = 100
 /** As libp2p has it: a peer of a large swarm needs its neighbours, its clients and the stages beside it. */
 export const MAXIMUM_CONNECTIONS = 300
 
-/** One address of a peer: the next ones are tried after it. TCP and noise take four round trips. */
-export const ADDRESS_DIAL_MILLISECONDS = 3_000
+/** One address of a peer: the next ones are tried after it. TCP and noise take four round trips, but a machine on which fifty peers start at once needs seconds for a handshake. */
+export const ADDRESS_DIAL_MILLISECONDS = 6_000
 
 /** A relayed connection becomes a direct one within a few round trips, or not at all. */
 export const HOLE_PUNCH_MILLISECONDS = 3_000

@@ -94,8 +94,8 @@ export async function createNetwork (init: PeerNodeInit, privateKey: PrivateKey)
       maxIncomingPendingConnections: PENDING_INBOUND_CONNECTIONS,
       addressDialTimeout: ADDRESS_DIAL_MILLISECONDS
     },
-    // one slow ping must not end all sessions: stages have their own probes
-    connectionMonitor: { abortConnectionOnPingFailure: false },
+    // a stream for every ping, on every connection, every ten seconds, is a third of what a peer costs at rest; stages have their own probes
+    connectionMonitor: { enabled: false },
     peerDiscovery: mdns === undefined ? [] : [mdns],
     services
   })

@@ -102,7 +102,9 @@ export const DIALS_AT_ONCE = 2
 export const DIAL_BACKOFF_MILLISECONDS = 2_000
 export const MAXIMUM_DIAL_BACKOFF_MILLISECONDS = 5 * 60_000
 /** A dial of the finder, over all addresses of a peer. */
-export const DIAL_MILLISECONDS = 8_000
+export const DIAL_MILLISECONDS = 12_000
+/** Addresses to join are tried again this often while nobody at all is connected. */
+export const ALONE_MILLISECONDS = 5_000
 /** Peers that mDNS and the DHT have named. */
 export const MAXIMUM_NAMED_PEERS = 256
 /** The DHT is asked after so long, and twice as long each time, while neighbours are wanted. */
@@ -118,7 +120,7 @@ export const MDNS_MILLISECONDS = 30_000
  * The mesh of gossipsub. An announcement crosses each link of the mesh about once, so fewer links than its default of six
  * cost less; lost ones are found by what the heartbeat gossips, and by asking.
  */
-export const GOSSIP_MESH = { D: 4, Dlo: 3, Dhi: 8, Dscore: 2, Dout: 1, Dlazy: 3 }
+export const GOSSIP_MESH = { D: 3, Dlo: 2, Dhi: 5, Dscore: 1, Dout: 1, Dlazy: 2, floodPublish: false }
 /** Longer than an announcement is of any use. */
 export const GOSSIP_SEEN_MILLISECONDS = 60_000
 /** One message of gossipsub: announcements that were asked for come together. Larger ones end the stream. */

@@ -3,7 +3,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { JOIN_INTERVAL_MILLISECONDS } from '../constants.ts'
 import type { PeerEvent } from '../types.ts'
-import { DIAL_MILLISECONDS } from './constants.ts'
+import { ALONE_MILLISECONDS, DIAL_MILLISECONDS } from './constants.ts'
 import type { Clock } from './types.ts'
 
 /** An address to stay connected with. */
@@ -24,11 +24,13 @@ export interface JoinerInit {
 /** Stays connected with given addresses, and says which do not answer. */
 export function createJoiner ({ libp2p, join, clock, log, onEvent }: JoinerInit): { start (): void, stop (): void } {
   const self = libp2p.peerId.toString()
+  const joining = new Set<string>()
   let cancel = (): void => {}
   let stopped = true
 
   async function joinOne ({ address, peerId }: JoinAddress): Promise<void> {
-    if (peerId === self || (peerId !== undefined && libp2p.getConnections(peerIdFromString(peerId)).length > 0)) return
+    if (joining.has(address) || peerId === self || (peerId !== undefined && libp2p.getConnections(peerIdFromString(peerId)).length > 0)) return
+    joining.add(address)
     try {
       await libp2p.dial(multiaddr(address), { signal: AbortSignal.timeout(DIAL_MILLISECONDS) })
       if (!stopped) onEvent?.({ type: 'peer:join', address })
@@ -36,11 +38,13 @@ export function createJoiner ({ libp2p, join, clock, log, onEvent }: JoinerInit)
       if (stopped) return
       log('cannot join %s: %s', address, (error as Error).message)
       onEvent?.({ type: 'peer:join', address, error: error as Error })
+    } finally {
+      joining.delete(address)
     }
   }
 
   function joinAll (): void {
-    cancel = clock.after(JOIN_INTERVAL_MILLISECONDS, joinAll)
+    cancel = clock.after(libp2p.getPeers().length === 0 ? ALONE_MILLISECONDS : JOIN_INTERVAL_MILLISECONDS, joinAll)
     for (const entry of join) joinOne(entry)
   }
 
