@@ -6,6 +6,9 @@ export const PROGRESS_DELAY_MILLISECONDS = 1000
 /** Bytes of a prompt or text file; a context of a million tokens is about 4 MB of text. */
 export const MAX_TEXT_BYTES = 64 * 1024 * 1024
 
+/** A key file has about a hundred. */
+export const MAX_KEY_FILE_BYTES = 4096
+
 /** Token ids on one command line; beyond any context in use. */
 export const MAX_IDS = 1_048_576
 

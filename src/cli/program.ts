@@ -3,7 +3,10 @@ import { Command } from 'commander'
 import { defineBench } from './commands/bench.ts'
 import { defineChat } from './commands/chat.ts'
 import { defineCompress } from './commands/compress.ts'
+import { defineDoctor } from './commands/doctor.ts'
 import { defineInspect } from './commands/inspect.ts'
+import { defineInvite } from './commands/invite.ts'
+import { defineKey } from './commands/key.ts'
 import { defineLogits } from './commands/logits.ts'
 import { defineModels } from './commands/models.ts'
 import { definePeer } from './commands/peer.ts'
@@ -42,6 +45,9 @@ Examples:
   defineChat(program, context)
   definePeer(program, context)
   defineSwarm(program, context)
+  defineInvite(program, context)
+  defineDoctor(program, context)
+  defineKey(program, context)
   definePull(program, context)
   defineModels(program, context)
   defineInspect(program, context)

@@ -170,6 +170,37 @@ export const STAGE_SHARE_OF_DEADLINE = 0.9
 /** Truncation and cancellation are bookkeeping only. */
 export const CONTROL_MILLISECONDS = 5_000
 
+/** Nor does a stage compute anything to open a session: one that is silent for as long as unanswered probes are allowed to be is lost. */
+export const OPEN_REPLY_MILLISECONDS = PROBE_TIMEOUT_MILLISECONDS
+
+/** Dialling, for a client or for a stage that connects to the next one: an address that drops packets answers no sooner. */
+export const CONNECT_MILLISECONDS = 5_000
+
+/** A step that takes this many times as long as the slowest of late has not merely met a busy stage. */
+export const STALL_FACTOR = 20
+
+/** A client takes the time of its steps for the choice of routes no more often than that: it changes slowly, and decoding is not to wait for it. */
+export const MEASURE_INTERVAL_MILLISECONDS = 50
+
+/** What a step that waits at a peer costs whoever comes behind it, as long as nothing was measured there. */
+export const UNMEASURED_STEP_SECONDS = 0.001
+
+/** How fast the memory of a slow step fades: half of it is gone after seven steps. */
+export const STALL_MEMORY = 0.9
+
+/** A peer that failed is left alone for so long by the session it failed, twice as long after each further time; it may have been a link that was cut. */
+export const REST_MILLISECONDS = 500
+export const MAXIMUM_REST_MILLISECONDS = 8_000
+
+/** Who waits for a unit to be hosted asks again this often; announcements come sooner by themselves. */
+export const ASK_AGAIN_MILLISECONDS = 1_000
+
+/** A step that fails at one peer after another for the engine's sake would fail anywhere. */
+export const MAXIMUM_STEP_FAILURES = 2
+
+/** Outputs of the client's own stages that a session keeps, for a stage behind them that has to be replaced: 8,192 positions of hidden size 8,192. Beyond that they are computed again. */
+export const CLIENT_KEPT_BYTES = 256 << 20
+
 /** Time for streams to flush what has been sent when the node stops. */
 export const STOP_MILLISECONDS = 1_000
 
@@ -186,6 +217,15 @@ export const LOWEST_DIALLED_PORT = 1024
 export const INBOUND_CONNECTIONS_PER_SECOND = 100
 /** Default 10: a swarm that starts at once on one machine needs more. */
 export const PENDING_INBOUND_CONNECTIONS = 100
+
+/** As libp2p has it: a peer of a large swarm needs its neighbours, its clients and the stages beside it. */
+export const MAXIMUM_CONNECTIONS = 300
+
+/** One address of a peer: the next ones are tried after it. TCP and noise take four round trips. */
+export const ADDRESS_DIAL_MILLISECONDS = 3_000
+
+/** A relayed connection becomes a direct one within a few round trips, or not at all. */
+export const HOLE_PUNCH_MILLISECONDS = 5_000
 
 export const DEFAULT_LIMITS: PeerLimits = {
   sessions: 64,
@@ -213,5 +253,7 @@ export const DEFAULT_LIMITS: PeerLimits = {
 export const DEFAULT_DEADLINES: Deadlines = {
   info: 8_000,
   open: 15_000,
-  step: 60_000
+  step: 60_000,
+  stall: 5_000,
+  repair: 30_000
 }

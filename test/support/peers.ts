@@ -20,6 +20,8 @@ export function stubModel (architecture?: Architecture, salt = 0) {
 export interface StubPeer {
   node: PeerNode
   engine: StubEngine
+  /** PeerId, also when it is stopped */
+  readonly id: string
   address: string
   events: PeerEvent[]
   /** resolves with the next event of this type, or one that has come already */
@@ -28,7 +30,7 @@ export interface StubPeer {
   cut (): void
 }
 
-export interface StubPeerOptions extends StubEngineOptions, Pick<PeerNodeInit, 'limits' | 'dialPolicy' | 'join'> {
+export interface StubPeerOptions extends StubEngineOptions, Pick<PeerNodeInit, 'limits' | 'dialPolicy' | 'join' | 'listen' | 'discovery' | 'network' | 'dataDirectory' | 'share'> {
   salt?: number
 }
 
@@ -43,10 +45,14 @@ export function createSwarm () {
     const node = createPeerNode({
       engine,
       model: stubModel(engine.architecture, options.salt),
-      listen: ['/ip4/127.0.0.1/tcp/0'],
+      listen: options.listen ?? ['/ip4/127.0.0.1/tcp/0'],
       limits: options.limits,
       dialPolicy: options.dialPolicy,
       join: options.join,
+      discovery: options.discovery,
+      network: options.network,
+      dataDirectory: options.dataDirectory,
+      share: options.share,
       onEvent: event => {
         events.push(event)
         for (const waiter of waiters) waiter()
@@ -57,6 +63,7 @@ export function createSwarm () {
     return {
       node,
       engine,
+      id: node.peerId,
       address: node.addresses[0],
       events,
       async event (type, count = 1) {
@@ -78,8 +85,8 @@ export function createSwarm () {
     }
   }
 
-  async function client (): Promise<PeerNode> {
-    const node = createPeerNode({})
+  async function client (init: PeerNodeInit = {}): Promise<PeerNode> {
+    const node = createPeerNode(init)
     nodes.push(node)
     await node.start()
     return node

@@ -43,6 +43,8 @@ export interface StubEngineOptions {
   gate?: (batch: BatchItem[]) => Promise<void> | void
   /** called with each batch that runs */
   onBatch?: (batch: BatchItem[]) => void
+  /** may spoil what a batch gives */
+  onResults?: (results: BatchResult[], batch: BatchItem[]) => void
 }
 
 interface StubSession {
@@ -200,6 +202,7 @@ export function createStubEngine (range: UnitRange, options: StubEngineOptions =
         const results = batch.map(runItem)
         for (const { session, to } of ends) allocator.commit(session, to)
         for (const result of results) result.milliseconds = (performance.now() - started) / batch.length
+        options.onResults?.(results, batch)
         return results
       } finally {
         running = undefined
