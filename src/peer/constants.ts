@@ -93,8 +93,6 @@ export const LINK_HIGH_WATER_BYTES = 2 << 20
 export const MAXIMUM_INBOUND_STREAMS = 8
 /** Streams of the stage protocol of one peer, over all its connections. */
 export const MAXIMUM_LINKS_PER_PEER = 16
-/** Connections of one peer: one that either side opened, and those whose end has not been noticed yet. */
-export const MAXIMUM_CONNECTIONS_PER_PEER = 8
 /** Info streams of one peer at once. */
 export const MAXIMUM_INFO_STREAMS = 4
 

@@ -3,7 +3,7 @@ import type { Connection, Libp2p, Logger, PrivateKey } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import {
-  DEFAULT_DEADLINES, DEFAULT_LIMITS, INFO_PROTOCOL, MAXIMUM_CONNECTIONS_PER_PEER, MAXIMUM_HOSTED_RANGES, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS, STAGE_PROTOCOL
+  DEFAULT_DEADLINES, DEFAULT_LIMITS, INFO_PROTOCOL, MAXIMUM_HOSTED_RANGES, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS, STAGE_PROTOCOL
 } from './constants.ts'
 import { createBlockServer } from './blocks/block-server.ts'
 import type { BlockServer } from './blocks/block-server.ts'
@@ -108,7 +108,6 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     }
     parts = all
     if (hosts.length > 0) await serve(all)
-    libp2p.addEventListener('connection:open', event => limitConnections(libp2p, event.detail))
     init.onEvent?.({ type: 'peer:start', peerId: libp2p.peerId.toString(), addresses: node.addresses })
     discovery.start()
   }
@@ -266,10 +265,4 @@ function parseAddress (address: string): ReturnType<typeof multiaddr> {
 
 function peerIdOf (address: string): string | undefined {
   return parseAddress(address).getComponents().findLast(component => component.name === 'p2p')?.value
-}
-
-/** One of a peer's connections ends unnoticed now and then, and is replaced; who opens more and more of them wants something else. */
-function limitConnections (libp2p: Libp2p, connection: Connection): void {
-  const all = libp2p.getConnections(connection.remotePeer)
-  if (all.length > MAXIMUM_CONNECTIONS_PER_PEER) connection.abort(new Error(`more than ${MAXIMUM_CONNECTIONS_PER_PEER} connections of one peer`))
 }

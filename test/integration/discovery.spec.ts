@@ -148,7 +148,7 @@ describe('discovery', () => {
     for (const { address } of [first, other, third]) await client.info(address)
     await client.directory!.refresh(modelId)
     expect(known(client)).to.deep.equal([first.node.peerId, third.node.peerId].sort())
-    expect((await rejection(connectRoute({ node: client, addresses: [other.address], model: modelId }))).name).to.equal('OtherModelError')
+    expect((await rejection(connectRoute({ node: await swarm.client(), addresses: [other.address], model: modelId }))).name).to.equal('OtherModelError')
   })
 
   it('says what is hosted, and what is announced beside it', async () => {

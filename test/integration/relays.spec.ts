@@ -62,7 +62,7 @@ describe('relays', () => {
     const peer = await hidden(await strangersRelay())
     const client = await swarm.client({ discovery: { relay: 'use' } })
     expect((await client.info(peer.node.addresses[0])).hosted?.modelId).to.equal(modelId)
-    expect(startedNode(client).libp2p.getConnections()[0].limits).not.to.equal(undefined)
+    expect(startedNode(client).libp2p.getConnections().some(({ limits }) => limits !== undefined)).to.equal(true)
     await client.directory!.refresh(modelId)
     expect(known(client)).to.deep.equal([peer.node.peerId])
   })

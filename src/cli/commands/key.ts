@@ -6,6 +6,9 @@ import type { Context } from '../context.ts'
 
 export function defineKey (program: Command, { terminal }: Context): void {
   const key = program.command('key').description('Keys of private swarms.')
+    .addHelpText('after', `
+Example:
+  $ efedllm key generate swarm.key`)
   key.command('generate [file]')
     .description('Make a key for a private swarm, into a file that only you can read, or on stdout.')
     .addHelpText('after', `

@@ -42,11 +42,12 @@ export function createAnnouncer ({ self, key, clock, state, addresses, publish, 
   let due = Infinity
   let stopped = true
 
-  async function announce (now: OwnState | undefined): Promise<void> {
-    if (now === undefined) return
-    sequence = Math.max(sequence + 1, clock.wall())
-    const at = announcedAt = clock.steady()
+  async function announce (read: () => OwnState | undefined): Promise<void> {
     try {
+      const now = read()
+      if (now === undefined) return
+      sequence = Math.max(sequence + 1, clock.wall())
+      const at = announcedAt = clock.steady()
       const record: PeerRecord = { peerId: self, addresses: addresses(), ...now, sequence }
       const bytes = await sealRecord(record, key)
       last = { modelId: now.modelId, bytes, at, essence: essence(now) }
@@ -64,7 +65,7 @@ export function createAnnouncer ({ self, key, clock, state, addresses, publish, 
     due = at
     next = clock.after(milliseconds, () => {
       due = Infinity
-      announce(state())
+      announce(state)
       plan(ANNOUNCE_MILLISECONDS)
     })
   }
@@ -97,7 +98,8 @@ export function createAnnouncer ({ self, key, clock, state, addresses, publish, 
       if (stopped) return
       stopped = true
       next()
-      if (last !== undefined) await announce({ modelId: last.modelId, ranges: [], sessions: 0, queuedSteps: 0, freePositions: 0, speed: 0 })
+      const modelId = last?.modelId
+      if (modelId !== undefined) await announce(() => ({ modelId, ranges: [], sessions: 0, queuedSteps: 0, freePositions: 0, speed: 0 }))
     }
   }
 }

@@ -92,12 +92,12 @@ export const MAXIMUM_REMEMBERED_BYTES = 1 << 20
 /** The list is written this often at most, and when the node stops. */
 export const WRITE_REMEMBERED_MILLISECONDS = 10_000
 
-/** Neighbours of the same model that a node wants: with eight drawn at random, a swarm holds together when half of it dies at once. */
-export const WANTED_NEIGHBOURS = 8
+/** Neighbours of the same model that a node wants: with six drawn at random, a swarm holds together when half of it dies at once. */
+export const WANTED_NEIGHBOURS = 6
 /** How often a node looks whether it has them. */
 export const FIND_MILLISECONDS = 5_000
-/** Dials of the finder that are under way at once. */
-export const DIALS_AT_ONCE = 4
+/** Dials of the finder that are under way at once: in a swarm that starts, others come in meanwhile, and a handshake costs both sides. */
+export const DIALS_AT_ONCE = 2
 /** A peer that could not be reached is tried again after so long, and twice as long each time. */
 export const DIAL_BACKOFF_MILLISECONDS = 2_000
 export const MAXIMUM_DIAL_BACKOFF_MILLISECONDS = 5 * 60_000

@@ -92,6 +92,8 @@ async function ask<Kind extends 'records' | 'dialBack'> (connection: Connection,
   }
   try {
     const reading = readRecord(stream, 'answer', MAXIMUM_ANSWER_BYTES, signal)
+    // where sending fails, nobody waits for it any more
+    reading.catch(() => {})
     stream.send(withLength(encodeRequest(request)))
     const answer = decodeAnswer(await reading)
     stream.close().catch(() => {})
