@@ -223,7 +223,7 @@ export const MAXIMUM_CONNECTIONS = 300
 export const ADDRESS_DIAL_MILLISECONDS = 3_000
 
 /** A relayed connection becomes a direct one within a few round trips, or not at all. */
-export const HOLE_PUNCH_MILLISECONDS = 5_000
+export const HOLE_PUNCH_MILLISECONDS = 3_000
 
 export const DEFAULT_LIMITS: PeerLimits = {
   sessions: 64,

@@ -25,8 +25,9 @@ export async function untilDirect (libp2p: Libp2p, connection: Connection, signa
     deadline.addEventListener('abort', done)
     if (deadline.aborted) done()
   })
-  signal.throwIfAborted()
   const upgraded = direct()
-  if (upgraded === undefined) throw new RelayedOnlyError(remotePeer.toString())
-  return upgraded
+  if (upgraded !== undefined) return upgraded
+  // somebody who has waited too long for it should be told what for
+  if (signal.aborted && (signal.reason as Error | undefined)?.name !== 'TimeoutError') throw signal.reason
+  throw new RelayedOnlyError(remotePeer.toString())
 }

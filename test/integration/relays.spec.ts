@@ -48,7 +48,7 @@ describe('relays', () => {
   it('of others carry no activations, and the client says so', async () => {
     const peer = await hidden(await strangersRelay())
     const client = await swarm.client({ discovery: { relay: 'use' } })
-    const error = await rejection(connectRoute({ node: client, addresses: [peer.node.addresses[0]], model: stubModel() }))
+    const error = await rejection(connectRoute({ node: client, addresses: [peer.node.addresses[0]], model: stubModel(), deadlines: { open: 5000 } }))
     expect(error.message).to.contain('only through a relay of others, which carries no activations')
     expect(peer.node.sessions).to.equal(0)
   })
