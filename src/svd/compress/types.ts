@@ -55,6 +55,8 @@ export interface CompressInit {
   source: Model
   /** of the package; must not exist, or be empty */
   directory: string
+  /** of the package; default that of the source */
+  name?: string
   plan: CompressionPlan
   text: CalibrationText
   calibration?: WindowOptions
