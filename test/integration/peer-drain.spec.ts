@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { connectRoute, createPeerNode, InvalidRequestError, StageRefusedError } from '../../src/peer/index.ts'
+import { connectRoute, createLocalSession, createPeerNode, InvalidRequestError, RangeGapError, RouteLostError } from '../../src/peer/index.ts'
 import type { PeerNode } from '../../src/peer/index.ts'
 import { startedNode } from '../../src/peer/node.ts'
 import { decodeLeaving, Kind } from '../../src/peer/wire/index.ts'
@@ -65,18 +65,40 @@ describe('peer: several ranges, and draining', () => {
     expect((await client.info(node.addresses[0])).hosted).to.equal(undefined)
   })
 
-  it('answers a client that comes too late with words, as retryable', async () => {
+  it('is not asked by clients that come too late, and goes on for those that are there', async () => {
     const peer = await swarm.peer(0, 6)
     const node = await swarm.client()
     const session = await connectRoute({ node, addresses: [peer.address], model: stubModel() })
     const drained = peer.node.hosted[0].drain()
-    const error = await rejection(connectRoute({ node, addresses: [peer.address], model: stubModel() })) as StageRefusedError
-    expect(error).to.be.instanceOf(StageRefusedError)
-    expect([error.retryable, error.message]).to.satisfy(([retryable, message]: [boolean, string]) => retryable && message.endsWith('about to stop hosting units 0:6'))
+    const error = await rejection(connectRoute({ node, addresses: [peer.address], model: stubModel() })) as RangeGapError
+    expect(error).to.be.instanceOf(RangeGapError)
+    expect(error.retryable).to.equal(true)
     await session.step({ tokens: Uint32Array.of(1, 2) })
     await session.close()
     await drained
     await peer.node.stop()
+  })
+
+  it('loses nobody: sessions go to others between two steps, and the node can stop', async () => {
+    const peers = [await swarm.peer(0, 3), await swarm.peer(0, 3), await swarm.peer(3, 6)]
+    const node = await swarm.client()
+    const session = await connectRoute({ node, addresses: peers.map(({ address }) => address), model: stubModel() })
+    const reference = createLocalSession(createStubEngine({ from: 0, to: 6 }))
+    const step = async (...ids: number[]): Promise<void> => {
+      const request = { tokens: Uint32Array.from(ids), outputs: [{ row: ids.length - 1, output: { kind: 'logits' as const } }] }
+      expect(await session.step(request)).to.deep.equal(await reference.step(request))
+    }
+    await step(...Array.from({ length: 100 }, (_value, index) => index % 64))
+    const left = session.route[0].peerId
+    const leaving = peers.find(({ node: { peerId } }) => peerId === left)!
+    const drained = leaving.node.hosted[0].drain({ milliseconds: 60_000 })
+    for (let turn = 0; leaving.node.sessions > 0; turn++) await step(turn % 64)
+    await drained
+    await leaving.node.stop()
+    await step(1, 2, 3)
+    expect(session.route.map(({ peerId }) => peerId)).to.not.include(left)
+    expect(leaving.events.flatMap(event => event.type === 'peer:session-close' ? [event.reason] : [])).to.deep.equal(['closed by the client'])
+    await session.close()
   })
 
   it('lets a peer have few connections to another, and few streams', async () => {
@@ -101,7 +123,7 @@ describe('peer: several ranges, and draining', () => {
       const address = (await peer.until('stderr', /--join \/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3KooW\w+\n/)).trim().replace('--join ', '')
       const node = await swarm.client()
       const { hosted } = await node.info(address)
-      const session = await connectRoute({ node, addresses: [address], model: hosted!.modelId })
+      const session = await connectRoute({ node, addresses: [address], model: hosted!.modelId, deadlines: { repair: 300 } })
       await session.step({ tokens: Uint32Array.of(1, 2, 3) })
       return { peer, session }
     }
@@ -119,7 +141,7 @@ describe('peer: several ranges, and draining', () => {
       const timed = await peerWithSession('--drain-timeout', '100ms')
       timed.peer.child.kill('SIGINT')
       expect((await timed.peer.ended).code).to.equal(130)
-      expect((await rejection(timed.session.step({ tokens: Uint32Array.of(4) }))).name).to.equal('StageLostError')
+      expect(await rejection(timed.session.step({ tokens: Uint32Array.of(4) }))).to.be.instanceOf(RouteLostError)
       const twice = await peerWithSession()
       twice.peer.child.kill('SIGTERM')
       await twice.peer.until('stderr', /to be moved/)
