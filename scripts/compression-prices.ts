@@ -76,7 +76,7 @@ for (let layer = 0; layer < architecture.layerCount; layer++) {
     const path = join(folder, 'matrix')
     writeFileSync(path, encoded[i])
     const changed: TensorSource = { path, offset: 0, byteLength: encoded[i].length, type, shape: tensors[matrix]!.shape }
-    const { divergence } = await withMatrix(layer + 1, matrix, changed, engine => measureQuality(engine, windows, reference))
+    const { divergence } = await withMatrix(layer + 1, matrix, changed, engine => measureQuality(engine, windows, window => reference[window]))
     ratios.push(Math.log(divergence / effects[i]))
     rows.push([String(layer), matrix, effects[i].toExponential(2), divergence.toExponential(2), (divergence / effects[i]).toFixed(2)])
   }

@@ -38,8 +38,8 @@ function logSumExp (logits: Float32Array): number {
   return most + Math.log(sum)
 }
 
-/** Quality over windows; `reference` holds the source's log-probabilities of each. */
-export async function measureQuality (engine: Engine, windows: Uint32Array[], reference: Float32Array[]): Promise<Quality> {
+/** Quality over windows; `reference` gives the source's log-probabilities of each by its number. */
+export async function measureQuality (engine: Engine, windows: Uint32Array[], reference: (index: number) => Float32Array): Promise<Quality> {
   const { vocabularySize } = engine.architecture
   let negative = 0
   let scored = 0
@@ -48,7 +48,7 @@ export async function measureQuality (engine: Engine, windows: Uint32Array[], re
   let positions = 0
   for (const [index, ids] of windows.entries()) {
     const own = await logProbabilities(engine, ids)
-    const source = reference[index]
+    const source = reference(index)
     for (let position = 0; position < ids.length; position++) {
       const at = position * vocabularySize
       if (position + 1 < ids.length) {

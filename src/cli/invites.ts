@@ -1,3 +1,4 @@
+import { dataDirectoryHolder } from './data-lock.ts'
 import { rmSync } from 'node:fs'
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -30,4 +31,11 @@ export async function readKeptInvite (dataDirectory: string): Promise<string | u
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
+}
+
+/** Whom to ask where nobody is named: the peer that runs here, and those it remembers. */
+export async function ownSwarm (directory: string): Promise<string[]> {
+  const { rememberedAddresses } = await import('../peer/index.ts')
+  const invite = dataDirectoryHolder(directory) === undefined ? undefined : await readKeptInvite(directory)
+  return [...invite === undefined ? [] : [invite], ...await rememberedAddresses(directory)]
 }

@@ -90,6 +90,27 @@ export interface PromptJson {
   logProbabilities?: Array<{ id: number, logProbability: number, top: TokenLogProbability[] }>
 }
 
+/** Of `status` and `peers`. */
+export interface StatusJson {
+  modelId: string | null
+  /** how many peers serve each unit, embed first */
+  holders: number[] | null
+  /** numbers of the units that the fewest serve */
+  weakest: number[]
+  peers: Array<{
+    address: string
+    peerId: string | null
+    software: string | null
+    modelId: string | null
+    ranges: Array<UnitRange & { state: 'joining' | 'serving' | 'draining' }>
+    sessions: number | null
+    queuedSteps: number | null
+    freePositions: number | null
+    roundTripMilliseconds: number | null
+    error: string | null
+  }>
+}
+
 /** Ready line of a `swarm` that stays up. */
 export interface SwarmJson {
   event: 'ready'

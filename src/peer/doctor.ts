@@ -1,29 +1,15 @@
 import type { Connection } from '@libp2p/interface'
-import type { UnitRange } from '../model/index.ts'
 import { CLOCK_SKEW_MILLISECONDS } from './directory/constants.ts'
 import { askRecords } from './directory/exchange.ts'
 import type { Reachability } from './directory/index.ts'
 import { DEFAULT_DEADLINES } from './constants.ts'
-import { PeerError } from './errors.ts'
 import { startedNode } from './node.ts'
-import type { AbortOptions, PeerInfo, PeerNode } from './types.ts'
+import { mostCommon, surveySwarm } from './survey.ts'
+import type { CheckedPeer, SurveyInit } from './survey.ts'
+import type { AbortOptions } from './types.ts'
 
-export interface DiagnoseInit {
-  /** a started node with `discovery`; what is found about reachability is found about its ports */
-  node: PeerNode
-  /** multiaddrs of peers to ask */
-  addresses: readonly string[]
-  /** default: the one that most of the peers asked host */
-  modelId?: string
-}
-
-export interface CheckedPeer {
-  /** where it was asked */
-  address: string
-  /** undefined where nobody answered */
-  info?: PeerInfo
-  error?: Error
-}
+/** What is found about reachability is found about the ports of the node. */
+export type DiagnoseInit = SurveyInit
 
 export type Problem =
   | { kind: 'nobody' }
@@ -46,23 +32,14 @@ export interface Diagnosis {
   problems: Problem[]
 }
 
-/** Peers that are asked themselves, beside those given: enough to see a pattern. */
-const ASKED_PEERS = 32
-
 /** Asks around. Throws nothing but the signal's reason, NotStartedError and InvalidAddressError. */
 export async function diagnose ({ node, addresses, modelId: wanted }: DiagnoseInit, options: AbortOptions = {}): Promise<Diagnosis> {
   const { signal } = options
-  const given = await askAll(node, addresses, signal)
-  const modelId = wanted ?? mostCommon(given.flatMap(({ info }) => info?.hosted?.modelId ?? []))
+  const { peers, modelId, holders } = await surveySwarm({ node, addresses, modelId: wanted }, options)
   const { libp2p } = startedNode(node)
   const clocks = modelId === undefined ? [] : await readClocks(libp2p.getConnections(), modelId, signal)
-  if (modelId !== undefined) await node.directory?.refresh(modelId, options)
-  const asked = new Set(given.flatMap(({ info }) => info?.peerId ?? []))
-  const further = modelId === undefined ? [] : (node.directory?.records(modelId) ?? []).filter(({ peerId, addresses }) => !asked.has(peerId) && addresses.length > 0)
-  const peers = [...given, ...await askAll(node, further.slice(0, ASKED_PEERS).map(({ addresses }) => addresses[0]), signal)]
   const reachability = await node.reachability(options)
   const clockSkewMilliseconds = clocks.length === 0 ? undefined : -clocks.sort((one, other) => one - other)[Math.floor(clocks.length / 2)]
-  const holders = modelId === undefined ? undefined : countHolders(peers, modelId)
   const found = { reachability, clockSkewMilliseconds, peers, modelId, holders }
   return { ...found, problems: findProblems(found) }
 }
@@ -85,18 +62,6 @@ export function findProblems ({ reachability, clockSkewMilliseconds, peers, mode
   return problems
 }
 
-async function askAll (node: PeerNode, addresses: readonly string[], signal: AbortSignal | undefined): Promise<CheckedPeer[]> {
-  return await Promise.all(addresses.map(async (address): Promise<CheckedPeer> => {
-    try {
-      return { address, info: await node.info(address, { signal }) }
-    } catch (error) {
-      signal?.throwIfAborted()
-      if (!(error instanceof PeerError) || error.code === 'ERR_INVALID_ADDRESS') throw error
-      return { address, error }
-    }
-  }))
-}
-
 /** How far the clocks of peers are ahead of ours, milliseconds. */
 async function readClocks (connections: Connection[], modelId: string, signal: AbortSignal | undefined): Promise<number[]> {
   const deadline = AbortSignal.timeout(DEFAULT_DEADLINES.info)
@@ -108,18 +73,4 @@ async function readClocks (connections: Connection[], modelId: string, signal: A
   }))
   signal?.throwIfAborted()
   return read.flatMap(outcome => outcome.status === 'fulfilled' ? [outcome.value] : [])
-}
-
-function countHolders (peers: readonly CheckedPeer[], modelId: string): number[] | undefined {
-  const hosted = new Map(peers.flatMap(({ info }) => info?.hosted?.modelId === modelId ? [[info.peerId, info.hosted] as const] : []))
-  const [first] = hosted.values()
-  if (first === undefined) return undefined
-  const ranges: UnitRange[] = [...hosted.values()].flatMap(({ ranges }) => ranges.filter(({ state }) => state === 'serving').map(({ range }) => range))
-  return Array.from({ length: first.manifest.architecture.layerCount + 2 }, (_value, unit) => ranges.filter(({ from, to }) => from <= unit && unit < to).length)
-}
-
-function mostCommon (values: readonly string[]): string | undefined {
-  const counts = new Map<string, number>()
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
-  return [...counts].sort((one, other) => other[1] - one[1])[0]?.[0]
 }

@@ -6,7 +6,9 @@ export type * from './types.ts'
 export * from './errors.ts'
 export { DEFAULT_DEADLINES, DEFAULT_LIMITS, SOFTWARE } from './constants.ts'
 export { diagnose } from './doctor.ts'
-export type { CheckedPeer, DiagnoseInit, Diagnosis, Problem } from './doctor.ts'
+export type { DiagnoseInit, Diagnosis, Problem } from './doctor.ts'
+export { surveySwarm } from './survey.ts'
+export type { CheckedPeer, Survey, SurveyInit } from './survey.ts'
 export { createPeerNode } from './node.ts'
 export {
   createNetworkKey, decodeInvite, DirectoryBusyError, encodeInvite, formatNetworkKey, inviteAddresses, InvalidInviteError, InvalidPeerIdError, isInvite, NetworkKeyError, parseAllowList, parseNetworkKey, rememberedAddresses

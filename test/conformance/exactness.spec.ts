@@ -11,7 +11,7 @@ import type { Engine, EngineInit } from '../../src/engine/index.ts'
 import type { Weights } from '../support/open-weights.ts'
 
 const SMOLLM2 = 'SmolLM2-135M-Instruct'
-const names = [...GOLDEN_DIRECTORIES, ...GOLDEN_FILES, ...Object.keys(RANDOM_MODELS), 'sotu-4m', SMOLLM2]
+const names = [...GOLDEN_DIRECTORIES, ...GOLDEN_FILES, ...Object.keys(RANDOM_MODELS), 'sotu-4m', 'sotu-4m-compressed', SMOLLM2]
 
 function open (name: string): Weights | undefined {
   if (name !== SMOLLM2) return openNamed(name)

@@ -46,7 +46,7 @@ export function goldenInputs (): Map<string, number[][]> {
   const sotu = goldenPath('sotu-4m.json')
   if (sotu !== undefined) {
     const prompts = readJson<{ greedy: Array<{ ids: number[] }> }>(sotu).greedy.map(({ ids }) => ids)
-    inputs.set('sotu-4m', [...prompts, [...randomIds(150, 4096, 7)]])
+    for (const name of ['sotu-4m', 'sotu-4m-compressed']) inputs.set(name, [...prompts, [...randomIds(150, 4096, 7)]])
   }
   return inputs
 }

@@ -51,6 +51,9 @@ export function goldenModel (name: string): { path: string, cases: GoldenCase[] 
 /** The model that ships. */
 export const sotuPath = project('models/sotu-4m')
 
+/** The same, compressed: it ships too. */
+export const compressedSotuPath = project('models/sotu-4m-compressed')
+
 let directory: string | undefined
 
 /** A directory that is removed when the process ends. */
@@ -95,9 +98,10 @@ function mixed (role: TensorRole, unit: number): MatrixChoice | undefined {
   return { type: types[index], rank: ranks[index], stored: unit === 2 ? ranks[index] * 2 : undefined }
 }
 
-/** Opens any of the models above by name, or `sotu-4m`; undefined where its files are absent. */
+/** Opens any of the models above by name; undefined where its files are absent. */
 export function openNamed (name: string): Weights | undefined {
   if (name === 'sotu-4m') return openWeights(sotuPath)
+  if (name === 'sotu-4m-compressed') return openWeights(compressedSotuPath)
   if (name in RANDOM_MODELS) return RANDOM_MODELS[name]()
   const golden = goldenModel(name)
   return golden === undefined ? undefined : openWeights(golden.path)

@@ -106,11 +106,11 @@ export function createSwarm () {
 
 export type { RawLink }
 
-export async function rawLink (node: PeerNode, address: string, session = randomBytes(16).toString('hex')): Promise<RawLink> {
+export async function rawLink (node: PeerNode, address: string, session = randomBytes(16).toString('hex'), modelId = stubModel().modelId): Promise<RawLink> {
   const { libp2p, log } = startedNode(node)
   const connection = await libp2p.dial(multiaddr(address))
   const stream = await connection.newStream(STAGE_PROTOCOL)
-  return createRawLink({ self: node.peerId, stream, peer: connection.remotePeer.toString(), remoteAddress: connection.remoteAddr.toString(), session, modelId: stubModel().modelId, log })
+  return createRawLink({ self: node.peerId, stream, peer: connection.remotePeer.toString(), remoteAddress: connection.remoteAddr.toString(), session, modelId, log })
 }
 
 /** Opens a session along two stages by hand, step by step as docs/protocol.md says; the caller has both links and the confirmation. */

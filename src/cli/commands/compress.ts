@@ -26,6 +26,7 @@ interface CompressFlags extends OutputOptions, PlanFlags {
   window?: number
   threads?: number
   out?: string
+  name?: string
 }
 
 export function defineCompress (program: Command, context: Context): void {
@@ -43,6 +44,7 @@ export function defineCompress (program: Command, context: Context): void {
     .option('--held-out <n>', 'tokens of the text to choose the shrinkage on (default: 2048)', integer(0))
     .option('--window <n>', 'positions of a window of the text (default: 512)', integer(8))
     .option('-o, --out <folder>', 'folder of the package; must not be there yet')
+    .option('--name <name>', 'name of the package (default: that of the source)')
   addOutputOptions(addThreadsOption(command))
     .addHelpText('after', `
 Examples:
@@ -52,6 +54,7 @@ Examples:
       const { terminal, signal } = context
       const { out } = flags
       if (out === undefined) throw new UsageError('no folder for the package', 'name it with --out')
+      if (flags.name?.trim() === '') throw new UsageError('--name: is empty')
       if (existsSync(out)) throw new UsageError(`${out}: is there already`, 'name a folder that is not there yet')
       const progress = createProgress(terminal, flags)
       const text = flags.text === undefined ? undefined : await readTextFile(flags.text)
@@ -62,6 +65,7 @@ Examples:
         const report = await compressModel({
           source: model,
           directory: out,
+          name: flags.name,
           plan,
           text: text === undefined ? await defaultCalibrationText() : calibrationText(text),
           calibration: { tokens: flags.tokens, heldOutTokens: flags.heldOut, window: flags.window },

@@ -6,7 +6,7 @@ import { DEFAULT_LISTEN, EXIT_FAILURE } from '../constants.ts'
 import { dataDirectoryHolder, lockDataDirectory } from '../data-lock.ts'
 import { coverageLines, doctorJson, problemWords, skewWords } from '../doctor-lines.ts'
 import { reachabilityWords, shortPeerId, table } from '../format.ts'
-import { readKeptInvite } from '../invites.ts'
+import { ownSwarm } from '../invites.ts'
 import { list } from '../parse.ts'
 import { note, style, write, writeJson } from '../terminal.ts'
 import type { Command } from 'commander'
@@ -64,13 +64,6 @@ async function runDoctor (context: Context, flags: DoctorFlags): Promise<void> {
     await node.stop()
     unlock()
   }
-}
-
-/** Whom to ask where nobody is named: the peer that runs here, and those it remembers. */
-async function ownSwarm (directory: string): Promise<string[]> {
-  const { rememberedAddresses } = await import('../../peer/index.ts')
-  const invite = dataDirectoryHolder(directory) === undefined ? undefined : await readKeptInvite(directory)
-  return [...invite === undefined ? [] : [invite], ...await rememberedAddresses(directory)]
 }
 
 async function show ({ terminal }: Context, diagnosis: Diagnosis): Promise<void> {

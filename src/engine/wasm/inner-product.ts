@@ -1,5 +1,5 @@
 import { RANK_BLOCK } from '../low-rank.ts'
-import { ROW_GRAIN } from './constants.ts'
+import { ROW_GRAIN, SHARED_INNER_PRODUCTS } from './constants.ts'
 import type { ActivationLayout } from './arena-layout.ts'
 import type { Arena } from './arena.ts'
 import type { FactorsLayout } from './low-rank-layout.ts'
@@ -13,18 +13,26 @@ export class InnerProduct {
   readonly #arena: Arena
   readonly #factors: FactorsLayout | undefined
   readonly #x: ActivationLayout
+  /** one row is no work to share */
+  readonly #alone: boolean
   #rows = 0
 
   constructor (arena: Arena, factors: FactorsLayout | undefined, x: ActivationLayout) {
     this.#arena = arena
     this.#factors = factors
     this.#x = x
+    this.#alone = factors !== undefined && factors.right.rows * factors.right.columns * (1 - 1 / arena.threads) < SHARED_INNER_PRODUCTS
   }
 
-  /** Where there are factors: shares the work among the threads and waits for all of it. */
+  /**
+   * Where there are factors: shares the work among the threads and waits for
+   * all of it, or, where that would take longer, each thread does it for
+   * itself: all write the same bytes, each before it reads them.
+   */
   run (rows: number): void {
     if (this.#factors === undefined) return
     this.#rows = rows
+    if (rows === 1 && this.#alone) return this.#work(0, this.#factors.right.rows)
     this.#arena.forEachPiece(this.#factors.right.rows, ROW_GRAIN, this.#work)
     this.#arena.barrier()
   }

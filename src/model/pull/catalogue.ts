@@ -22,6 +22,12 @@ export const catalogue: readonly CatalogueEntry[] = [
     packaged: 'models/sotu-4m'
   },
   {
+    name: 'sotu-4m-compressed',
+    description: 'the same at 4.8 bits per weight, as a package; comes with this package too',
+    licence: 'CC0-1.0',
+    packaged: 'models/sotu-4m-compressed'
+  },
+  {
     name: 'smollm2-135m-instruct',
     description: 'SmolLM2 135M Instruct, bfloat16 (4-bit Q4_1 where only pip can be reached)',
     licence: 'Apache-2.0',

@@ -30,7 +30,8 @@ export interface OpenRouteInit extends Pick<ChooseStagesInit, 'unitCount' | 'cos
 export async function openRoute (init: OpenRouteInit): Promise<Established> {
   const { unitCount, costs, seed, locals, openBy } = init
   const conduct = createConduct({ forgiving: false })
-  const failures: StageError[] = []
+  /** of each attempt */
+  const failures: StageError[][] = []
   for (;;) {
     const now = performance.now()
     const chosen = chooseStages({ unitCount, costs, seed, conduct, now, kept: locals, candidates: init.candidates() })
@@ -42,7 +43,7 @@ export async function openRoute (init: OpenRouteInit): Promise<Established> {
         const found = stageErrors(error as Error)
         if (found.length === 0 || found.some(({ peerId }) => peerId === undefined)) throw error
         for (const failure of found) conduct.note(failure, now)
-        failures.push(...found)
+        failures.push(found)
         init.onFailures(found)
       }
     } else if (!late && init.changed !== undefined) {
@@ -67,11 +68,12 @@ export function worstProblem (problems: readonly Error[]): Error | undefined {
   return problems.find(error => error instanceof OtherModelError) ?? problems.find(error => !(error instanceof NothingHostedError)) ?? problems[0]
 }
 
-/** One error for several: a refusal says more than a loss, and the last one is closest to what could still be done. */
-function mostTelling (failures: StageError[]): Error {
-  const error = failures.findLast(({ name }) => name !== 'StageLostError') ?? failures[failures.length - 1]
-  const others = new Set(failures.filter(failure => failure !== error && failure.peerId !== error.peerId).map(({ message }) => message))
-  if (others.size > 0) error.message += ` (and ${others.size === 1 ? 'before' : 'before that'}, ${[...others].join('; ')})`
+/** One error for several: a refusal says more than a loss, and the last attempt is closest to what could still be done. */
+function mostTelling (attempts: readonly StageError[][]): Error {
+  const last = attempts[attempts.length - 1]
+  const error = last.find(({ name }) => name !== 'StageLostError') ?? last[0]
+  const before = new Set(attempts.slice(0, -1).flat().filter(failure => failure !== error).map(({ message }) => message))
+  if (before.size > 0) error.message += ` (and before that, ${[...before].join('; ')})`
   const { cause } = error
-  return cause instanceof Error && cause.name === 'IncompatibleVersionError' && others.size === 0 ? cause : error
+  return cause instanceof Error && cause.name === 'IncompatibleVersionError' && before.size === 0 ? cause : error
 }

@@ -57,7 +57,7 @@ class Compressor {
   }
 
   async run (): Promise<CompressReport> {
-    const { source, directory, calibration, threads, text } = this.#init
+    const { source, directory, name = source.name, calibration, threads, text } = this.#init
     const { architecture } = source
     const ids = source.tokenizer.encode(text.text, { addSpecialTokens: false })
     const windows = cutWindows(ids, architecture, calibration)
@@ -68,7 +68,7 @@ class Compressor {
       directory: unfinished,
       architecture,
       tokenizer: source.tokenizerData,
-      about: { name: source.name, generation: source.generation }
+      about: { name, generation: source.generation }
     })
     const calibrator = createCalibrator({ architecture, windows, threads })
     try {

@@ -5,7 +5,7 @@ import type { TensorType } from '../../model/index.ts'
 /** Tokens of the survey that compares modes before the budget is shared out; their order of merit settles early. */
 export const SURVEY_TOKENS = 2048
 
-/** Ranks of a correction that the allocator may choose; above 64 a base with more bits is the better buy. */
+/** Ranks that the allocator may choose, of corrections and of low-rank products alone; above 64 a base with more bits is the better buy. */
 export const SURVEY_RANKS = [8, 16, 24, 32, 48, 64]
 
 /** Rank of a correction where none is given: the smallest that gets most of the gain (docs/compression.md). */

@@ -9,5 +9,5 @@ export { CompressionOptionError, OtherSourceError } from './errors.ts'
 export { DEFAULT_RANK } from './constants.ts'
 export type {
   BaseMode, BudgetPlan, CompressInit, CompressionPlan, CompressProgress, CompressReport, FixedPlan, MatrixChoice, MatrixMode,
-  MatrixReport, Order, RangeBudgetPlan
+  MatrixReport, ModeLimit, Order, RangeBudgetPlan
 } from './types.ts'

@@ -35,11 +35,17 @@ export function fixedChoices (source: Model, plan: FixedPlan): Map<string, Chose
 /**
  * The allocator's choice among candidates, norms and biases taken off the
  * budget first; `cost` is what it costs by the survey, in nats.
+ *
+ * @throws BudgetTooSmallError; InvalidProblemError where a matrix can have none of the modes
  */
 export function allocatedChoices (
-  source: Model, plan: BudgetPlan | RangeBudgetPlan, candidates: Array<MatrixCandidates<MatrixChoice>>
+  source: Model, plan: BudgetPlan | RangeBudgetPlan, surveyed: Array<MatrixCandidates<MatrixChoice>>
 ): { choices: Map<string, ChosenMode>, cost: number } {
   const { vectors } = tensorsOf(source)
+  const { modes } = plan
+  const candidates = modes === undefined
+    ? surveyed
+    : surveyed.map(({ name, candidates }) => ({ name, candidates: candidates.filter(({ mode }) => modes.includes(mode)) }))
   const unitOf = ({ name }: { name: string }) => Number(name.split(' ')[0])
   const vectorBytes = (from: number, to: number) => vectors
     .filter(({ unit }) => unit >= from && unit < to)

@@ -13,7 +13,7 @@ import { sampleRows } from './sample-rows.ts'
 import type { BaseMode, MatrixChoice } from './types.ts'
 
 export interface SurveyOptions {
-  /** ranks to compare, ascending; those at break-even or above are left out */
+  /** ranks to compare, of corrections and of low-rank products alone, ascending; those at break-even or above are left out */
   ranks: readonly number[]
   /** bases whose corrections are compared; all bases are compared without */
   corrected: readonly BaseMode[]
@@ -22,6 +22,7 @@ export interface SurveyOptions {
 /**
  * The choices for a matrix with their bytes and the squares of their weighted
  * errors relative to the matrix, so that matrices can be compared. Those of
+ * low-rank products alone come from the spectrum of the matrix. Those of
  * corrections are predicted: for one order from the spectrum of what the base
  * leaves, for the other from how much less it leaves once factors of the
  * matrix itself are taken off, which a sample of rows tells.
@@ -34,7 +35,7 @@ export function surveyMatrix (problem: MatrixProblem, { ranks, corrected }: Surv
   const size = weightedError(weights, gram)
   const usable = ranks.filter(rank => rank <= mostRank(rows, columns))
   const choices: MatrixChoice[] = []
-  let own: Factors | undefined
+  const own: Factors | undefined = usable.length === 0 ? undefined : whitenedFactors(weights, fitted, { rank: usable[usable.length - 1] })
   for (const mode of BASE_MODES) {
     const errors = BASE_TYPES[mode].map((type): [TensorType, Matrix, number] => {
       const rest = subtract(weights, encodeBase(type, weights, gram).values)
@@ -42,8 +43,7 @@ export function surveyMatrix (problem: MatrixProblem, { ranks, corrected }: Surv
     })
     for (const [base, rest, error] of errors) {
       choices.push({ mode, base, rank: 0, bytes: storedBytes(rows, columns, base, 0), error: ratio(error, size) ** 2 })
-      if (!corrected.includes(mode) || usable.length === 0 || base !== BASE_TYPES[mode][0]) continue
-      own ??= whitenedFactors(weights, fitted, { rank: usable[usable.length - 1] })
+      if (!corrected.includes(mode) || own === undefined || base !== BASE_TYPES[mode][0]) continue
       const factors = whitenedFactors(rest, fitted, { rank: usable[usable.length - 1] })
       const sample = sampleRows(weights, SAMPLED_ROWS)
       const restSize = frobeniusError(subtract(sample, encodeBase(base, sample, gram).values))
@@ -60,5 +60,7 @@ export function surveyMatrix (problem: MatrixProblem, { ranks, corrected }: Surv
       }
     }
   }
-  return choices
+  if (own === undefined) return choices
+  return [...choices, ...usable.map((rank): MatrixChoice =>
+    ({ mode: 'svd', base: null, rank, bytes: storedBytes(rows, columns, null, rank), error: ratio(predictedError(own, rank) ** 2, own.energy) }))]
 }

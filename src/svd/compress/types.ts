@@ -33,13 +33,18 @@ export interface FixedPlan {
 }
 
 /** The best choice for each matrix within a number of bytes; weights and their scales count, the tokenizer does not. */
-export interface BudgetPlan {
+export interface BudgetPlan extends ModeLimit {
   kind: 'budget'
   bytes: number
 }
 
+export interface ModeLimit {
+  /** modes that matrices may have; all where it is left out */
+  modes?: readonly MatrixMode[]
+}
+
 /** The same with a budget for each of several ranges of units, which together are all units. */
-export interface RangeBudgetPlan {
+export interface RangeBudgetPlan extends ModeLimit {
   kind: 'range-budgets'
   ranges: Array<UnitRange & { bytes: number }>
 }
@@ -50,6 +55,8 @@ export interface CompressInit {
   source: Model
   /** of the package; must not exist, or be empty */
   directory: string
+  /** of the package; default that of the source */
+  name?: string
   plan: CompressionPlan
   text: CalibrationText
   calibration?: WindowOptions

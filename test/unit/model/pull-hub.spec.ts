@@ -367,7 +367,7 @@ describe('pull: hub', () => {
     it('lists what is here', async () => {
       await pullModel(NAME, options)
       const models = await listModels({ environment: options.environment })
-      expect(models.filter(model => model.path !== undefined).map(model => model.name)).to.deep.equal(['sotu-4m', `hf:maker/model@${COMMIT}`])
+      expect(models.filter(model => model.path !== undefined).map(model => model.name)).to.deep.equal(['sotu-4m', 'sotu-4m-compressed', `hf:maker/model@${COMMIT}`])
       expect(models.at(-1)!.byteLength).to.be.greaterThan(WEIGHTS.length)
       expect(models.map(model => model.name)).to.include('qwen3-0.6b')
     })

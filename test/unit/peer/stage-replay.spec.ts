@@ -62,6 +62,31 @@ describe('peer/stage: replay', () => {
       expect(await first.nextError()).to.include({ code: ErrorCode.invalidStep, sessionLost: true })
     })
 
+    it('of positions that were truncated, or given up by a step that was dropped', async () => {
+      const gate = createGate()
+      const peers = [await network.peer(0, 3, { gate: gate.wait }), await network.peer(3, 6)]
+      const route = network.route()
+      await route.bind(peers)
+      await route.step(ids(40))
+      const [first] = route.links
+      const kept = async (sequence: number): Promise<string> => {
+        first.send({ kind: Kind.replay, sequence, position: 0, rows: 40, until: 2 })
+        const { code, message } = await first.nextError()
+        expect(code).to.equal(ErrorCode.historyLost)
+        return message
+      }
+      first.send({ kind: Kind.truncate, sequence: 10, position: 35 })
+      await first.next(Kind.done)
+      expect(await kept(11)).to.contain('but of the first 35')
+      gate.close()
+      first.send({ kind: Kind.step, sequence: 12, position: 20, rows: 1, tokens: ids(1) })
+      await gate.entered
+      first.send({ kind: Kind.cancel, sequence: 13 })
+      await first.next(Kind.done)
+      expect(await kept(14)).to.contain('but of the first 20')
+      gate.open()
+    })
+
     it('to anybody but the client, in an old epoch, before the route is complete, and after a loss', async () => {
       const peers = await chain([0, 2, 4, 6])
       const route = network.route()

@@ -246,16 +246,27 @@ describe('peer/stage: loss of a neighbour', () => {
 
     it('while it connects gives up the connection that was for the old binding', async () => {
       const peers = await three()
+      // another session has the stream between the two opened already
+      await network.route().bind(peers)
       const route = network.route()
-      const [first, second] = await route.open(peers)
+      const [opened] = await route.open(peers)
       const { links } = route
-      // the downstream's answer to `attach` is held up: it never comes, for the session is closed there
-      links[1].send({ kind: Kind.confirm, sequence: 1, record: first.nonce })
+      links[1].send({ kind: Kind.confirm, sequence: 1, record: opened.nonce })
       const { record } = await links[1].next(Kind.confirmed)
-      links[2].send({ kind: Kind.confirm, sequence: 1, record: second.nonce })
-      await links[2].next(Kind.confirmed)
+      // `attach` is on its way, and so is that of the next epoch
+      network.pause(peers[0].peerId, peers[1].peerId, true)
       links[0].send({ kind: Kind.connect, sequence: 2, record })
-      await route.bind(peers)
+      await links[0].settled()
+      const again = await route.open(peers)
+      links[1].send({ kind: Kind.confirm, sequence: 3, record: again[0].nonce })
+      links[0].send({ kind: Kind.connect, sequence: 4, record: (await links[1].next(Kind.confirmed)).record })
+      await links[0].settled()
+      network.pause(peers[0].peerId, peers[1].peerId, false)
+      const { sequence, epoch } = await links[0].next(Kind.done)
+      expect([sequence, epoch]).to.deep.equal([4, 2])
+      links[2].send({ kind: Kind.confirm, sequence: 5, record: again[1].nonce })
+      links[1].send({ kind: Kind.connect, sequence: 6, record: (await links[2].next(Kind.confirmed)).record })
+      await links[1].next(Kind.done)
       expect(await route.step(ids(5))).to.deep.equal(await alone(ids(5)))
       for (const link of links) {
         await link.settled()

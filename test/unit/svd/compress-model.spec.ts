@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { verifyPackage } from '../../../src/model/index.ts'
 import type { Model } from '../../../src/model/index.ts'
-import { BudgetTooSmallError, calibrationText, CalibrationTextTooShortError, CompressionOptionError, compressModel, measureModel, OtherSourceError } from '../../../src/svd/index.ts'
+import { BudgetTooSmallError, calibrationText, CalibrationTextTooShortError, CompressionOptionError, compressModel, InvalidProblemError, measureModel, OtherSourceError } from '../../../src/svd/index.ts'
 import type { CompressInit, CompressionPlan, CompressProgress, CompressReport, MatrixMode } from '../../../src/svd/index.ts'
 import { openRandomPackage, randomModel } from '../../support/random-model.ts'
 import { randomIntegers, smallArchitecture } from '../../support/random-weights.ts'
@@ -137,6 +137,14 @@ describe('svd/compress, a model', function () {
       for (const { mode } of report.matrices) modes.add(mode)
     }
     expect(modes.size).to.be.above(1)
+  })
+
+  it('keeps to the modes of a budget, where it is given some', async () => {
+    const { matrices } = await compressModel(init('modes.package', { kind: 'budget', bytes: 70_000, modes: ['q8', 'q3+svd', 'q3'] }))
+    expect([...new Set(matrices.map(({ mode }) => mode))]).to.be.an('array').with.length.above(1)
+    expect(matrices.filter(({ mode }) => !['q8', 'q3+svd', 'q3'].includes(mode))).to.deep.equal([])
+    // tables have no factors
+    expect(await rejection(compressModel(init('modes', { kind: 'budget', bytes: 70_000, modes: ['q3+svd'] })))).to.be.instanceOf(InvalidProblemError)
   })
 
   it('keeps to the budget of each range', async () => {
