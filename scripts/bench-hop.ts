@@ -54,11 +54,14 @@ function idleEngine (architecture: Architecture, range: UnitRange): Engine {
       lengths.set(next, 0)
       return next++
     },
+    sessionRange: () => range,
     sessionLength: session => lengths.get(session) ?? 0,
     truncate: (session, length) => { lengths.set(session, length) },
     reserve: () => {},
     release: () => {},
     closeSession: session => { lengths.delete(session) },
+    readKeyValues: () => new Uint8Array(0),
+    writeKeyValues: (session, _from, _bytes, to = 0) => { lengths.set(session, to) },
     run: async batch => batch.map(item => {
       const started = performance.now()
       const rows = item.tokens?.length ?? item.hidden!.length / hiddenSize

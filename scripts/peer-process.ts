@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { createEngine, createPeerNode, openModel } from '../src/index.ts'
 import type { BatchItem, Engine } from '../src/engine/index.ts'
 import type { UnitRange } from '../src/model/index.ts'
+import type { PeerNode } from '../src/peer/index.ts'
 
 export interface PeerInit {
   /** a path */
@@ -24,7 +25,7 @@ export type EngineRequest =
   | { type: 'decode', sessions: number, tokens: number, depth?: number }
   | { type: 'prefill', tokens: number, chunk: number }
 
-type Message = { type: 'start', init: PeerInit } | EngineRequest
+type Message = { type: 'start', init: PeerInit } | { type: 'drain' } | EngineRequest
 type Reply = { address: string, kernels: string } | { milliseconds: number } | { error: string }
 
 /** Ids that are the same everywhere; the speed does not depend on what they mean. */
@@ -38,6 +39,8 @@ export interface PeerProcess {
   pid: number
   /** milliseconds of the engine alone; nobody may use the peer meanwhile */
   measure (request: EngineRequest): Promise<number>
+  /** milliseconds until its sessions have moved */
+  drain (): Promise<number>
   close (): void
 }
 
@@ -58,18 +61,26 @@ export async function startPeer (init: PeerInit): Promise<PeerProcess> {
     kernels,
     pid: child.pid!,
     measure: async request => (await ask(request) as Extract<Reply, { milliseconds: number }>).milliseconds,
+    drain: async () => (await ask({ type: 'drain' }) as Extract<Reply, { milliseconds: number }>).milliseconds,
     close: () => { child.kill('SIGKILL') }
   }
 }
 
 async function serve (): Promise<void> {
   let engine: Engine | undefined
+  let node: PeerNode | undefined
   const handle = async (message: Message): Promise<Reply> => {
     if (message.type === 'start') {
       const started = await start(message.init)
       engine = started.engine
+      node = started.node
       const { vector, tile } = engine.kernels!
       return { address: started.address, kernels: vector === tile ? vector : `${vector}, ${tile}` }
+    }
+    if (message.type === 'drain') {
+      const begun = performance.now()
+      await Promise.all(node!.hosted.map(async hosted => await hosted.drain()))
+      return { milliseconds: performance.now() - begun }
     }
     return { milliseconds: message.type === 'decode' ? await decode(engine!, message) : await prefill(engine!, message) }
   }
@@ -79,7 +90,7 @@ async function serve (): Promise<void> {
   process.on('disconnect', () => process.exit(0))
 }
 
-async function start ({ model: path, threads, range, positions }: PeerInit): Promise<{ engine: Engine, address: string }> {
+async function start ({ model: path, threads, range, positions }: PeerInit): Promise<{ engine: Engine, node: PeerNode, address: string }> {
   const model = await openModel(path)
   const { architecture } = model
   const engine = await createEngine({
@@ -87,7 +98,7 @@ async function start ({ model: path, threads, range, positions }: PeerInit): Pro
   })
   const node = createPeerNode({ engine, model, listen: ['/ip4/127.0.0.1/tcp/0'] })
   await node.start()
-  return { engine, address: node.addresses[0] }
+  return { engine, node, address: node.addresses[0] }
 }
 
 const best = (row: number): BatchItem['outputs'] => [{ row, output: { kind: 'top', count: 1 } }]

@@ -22,24 +22,31 @@ export type {
 } from './model/index.ts'
 
 // engines: `createEngine` serves, the other two check it
-export { availableVariants, createEngine, createOracleEngine, createReferenceEngine, unitName } from './engine/index.ts'
+export { availableVariants, createEngine, createOracleEngine, createReferenceEngine, keyValueBytesPerPosition, unitName } from './engine/index.ts'
 export type {
   AbortOptions, BatchItem, BatchResult, Engine, EngineInit, EngineProgress, OpenSessionOptions, ReferenceOptions,
   RowOutput, RowResult
 } from './engine/index.ts'
 
-// who hosts what: capacity by bytes, and the split of a model over machines
-export { capacityOf, keyValuePositions, modelCosts, peerBytes, planSplit, rangeBytes, totalWork } from './partition/index.ts'
+// who hosts what: capacity by bytes, the split of a model over machines, places in a swarm; who runs what: routes
+export {
+  capacityOf, chooseHandOver, chooseRange, chooseRoute, createMeasurements, createPlacementState, decideMove, keyValuePositions, modelCosts,
+  peerBytes, planSplit, rangeBytes, routeWork, totalWork, unitThroughput
+} from './partition/index.ts'
+export type {
+  ChooseRangeInit, HandOver, HandOverInit, Measurements, NoRoute, OwnPlace, PlacementAction, PlacementRecord, PlacementState, PlacementStep,
+  PlacementTiming, PlacementView, Route, RouteHolder, RouteRequest, RouteStage
+} from './partition/index.ts'
 export type {
   Capacity, CapacityInit, Machine, ModelCosts, Objective, PlannedStage, RangeBytes, SplitOptions, SplitPlan, UnitCost
 } from './partition/index.ts'
 
 // peers, routes and sessions
 export {
-  connectRoute, createLocalRoute, createLocalSession, createPeerNode, fetchManifest, fetchUnits, DEFAULT_DEADLINES, DEFAULT_LIMITS, planRoute
+  connectRoute, createLocalRoute, createLocalSession, createPeerNode, fetchManifest, fetchUnits, DEFAULT_DEADLINES, DEFAULT_LIMITS
 } from './peer/index.ts'
 export type {
-  ConnectRouteInit, Deadlines, FetchedUnits, FetchEvent, FetchInit, FetchUnitsInit, LocalRouteOptions, ModelIdentity, PeerEvent, PeerInfo, PeerLimits, PeerNode, PeerNodeInit, RouteCandidate,
+  CandidateRecord, CandidateSource, ConnectRouteInit, Deadlines, FetchedUnits, FetchEvent, FetchInit, FetchUnitsInit, LocalRouteOptions, ModelIdentity, PeerEvent, PeerInfo, PeerLimits, PeerNode, PeerNodeInit,
   RouteProgress, RouteSession, StageDescription, StepRequest, StepTimings
 } from './peer/index.ts'
 
@@ -58,14 +65,15 @@ export {
   UnitMissingError, UnknownModelError, UnsupportedModelError, UnsupportedTokenizerError, UnusableRepositoryError, WheelError
 } from './model/index.ts'
 export {
-  ContextLengthError, EngineError, EngineStoppedError, InvalidBatchError, InvalidPrefixError, KeyValueBudgetError,
-  NotFiniteError, SessionLimitError, UnknownSessionError, UnsupportedModelError as UnsupportedByEngineError, WorkerFailedError
+  ContextLengthError, EngineError, EngineStoppedError, InvalidBatchError, InvalidKeyValuesError, InvalidPrefixError,
+  InvalidRangeError, KeyValueBudgetError, NotFiniteError, SessionBusyError, SessionLimitError, UnknownSessionError,
+  UnsupportedModelError as UnsupportedByEngineError, UnsupportedProfileError, WorkerFailedError
 } from './engine/index.ts'
 export { InvalidMachineError, InvalidPlanOptionError, NoPlanError, PartitionError, ZeroCapacityError } from './partition/index.ts'
 export {
   BlocksUnavailableError, CapacityError, DeadlineError, DialRefusedError, FrameError, FrameVersionError, IncompatibleVersionError,
   InvalidAddressError, InvalidOptionError, InvalidRequestError, InvalidRowResultError, KeyFileError, NotStartedError,
   NothingHostedError, OtherModelError, PeerError, PeerUnreachableError, PromptTooLongError, RangeGapError,
-  RangeOverlapError, SessionClosedError, SessionEvictedError, StageError, StageFailedError, StageLostError, StageRefusedError,
+  RouteLostError, SessionClosedError, SessionEvictedError, StageError, StageFailedError, StageLostError, StageRefusedError,
   StageStalledError, TextTooShortError, WrongBytesError
 } from './peer/index.ts'

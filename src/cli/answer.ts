@@ -1,7 +1,7 @@
 import { connect } from './connect.ts'
 import { routeLines, timingsLine } from './format.ts'
 import { interruptCode } from './interrupt.ts'
-import { stageJson } from './json.ts'
+import { repairJson, stageJson } from './json.ts'
 import { generationOptions } from './options.ts'
 import { createProgress } from './progress.ts'
 import { meterSession } from './stage-times.ts'
@@ -56,6 +56,7 @@ export async function answer (context: Context, flags: PromptFlags, model: Model
         promptTokens,
         model: { name: model.name, modelId: model.modelId },
         route: stageJson(session.route, layerCount),
+        repairs: connection.repairs.map(repair => repairJson(repair, layerCount)),
         timings: { connectMilliseconds, ...timings, stages: metered.stages },
         ...(flags.logprobs === undefined ? {} : { logProbabilities })
       }

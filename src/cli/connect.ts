@@ -1,10 +1,12 @@
 import { startEngine } from './engines.ts'
 import { UsageError } from './errors.ts'
 import { deadlines } from './options.ts'
+import { repairLine, waitingLine } from './repair-lines.ts'
+import { note, style } from './terminal.ts'
 import { parseUnitList } from './units.ts'
 import type { Engine } from '../engine/index.ts'
 import type { Model, UnitRange } from '../model/index.ts'
-import type { RouteSession } from '../peer/index.ts'
+import type { RouteProgress, RouteRepair, RouteSession } from '../peer/index.ts'
 import type { Context } from './context.ts'
 import type { RouteOptions } from './options.ts'
 import type { Progress } from './progress.ts'
@@ -20,6 +22,8 @@ export interface ConnectInit {
 
 export interface Connection {
   session: RouteSession
+  /** of the session, and of those before it */
+  repairs: RouteRepair[]
   /** milliseconds from the first dial to the open session */
   connectMilliseconds: number
   /** opens another session along the same peers and units, for a conversation that has lost its own */
@@ -44,13 +48,15 @@ export async function connect ({ context, options, model, capacity, progress }: 
   const addresses = options.join ?? []
   try {
     signal.throwIfAborted()
-    if (addresses.length === 0) return await hold(promptIds => createLocalRoute(engines, { capacity, promptIds }), stopEngines)
-    const node = createPeerNode({})
+    if (addresses.length === 0) return await hold(promptIds => createLocalRoute(engines, { capacity, promptIds }), [], stopEngines)
+    const node = createPeerNode({ discovery: {}, network: { key: options.key } })
     await node.start({ signal })
+    const repairs: RouteRepair[] = []
+    const onProgress = (event: RouteProgress): void => tell(context, model.architecture.layerCount, repairs, event)
     try {
       return await hold(async promptIds => await connectRoute({
-        node, addresses, model, local: engines, capacity, promptIds, deadlines: deadlines(options.deadline)
-      }, { signal }), async () => {
+        node, addresses, model, local: engines, capacity, promptIds, deadlines: deadlines(options), onProgress
+      }, { signal }), repairs, async () => {
         await node.stop()
         await stopEngines()
       })
@@ -64,11 +70,22 @@ export async function connect ({ context, options, model, capacity, progress }: 
   }
 }
 
-async function hold (open: (promptIds?: ArrayLike<number>) => RouteSession | Promise<RouteSession>, stop: () => Promise<void>): Promise<Connection> {
+/** A peer that is lost in mid-text is worth a line, not more: the text goes on. */
+function tell ({ terminal }: Context, layerCount: number, repairs: RouteRepair[], event: RouteProgress): void {
+  if (event.type === 'route:repaired') repairs.push(event.repair)
+  const line = event.type === 'route:repaired' ? repairLine(event.repair) : event.type === 'route:waiting' ? waitingLine(event.missing, layerCount) : undefined
+  if (line === undefined) return
+  // on a terminal the text stands where the cursor is
+  const watched = terminal.stderr.isTTY === true && terminal.stdout.isTTY === true
+  note(terminal, `${watched ? '\n' : ''}${style(terminal, 'dim', line)}`)
+}
+
+async function hold (open: (promptIds?: ArrayLike<number>) => RouteSession | Promise<RouteSession>, repairs: RouteRepair[], stop: () => Promise<void>): Promise<Connection> {
   const started = performance.now()
   let session = await open()
   return {
     session,
+    repairs,
     connectMilliseconds: performance.now() - started,
     reopen: async promptIds => {
       await session.close()

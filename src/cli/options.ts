@@ -1,9 +1,11 @@
 import { Option } from 'commander'
+import { addAccessOptions } from './access.ts'
 import { DEFAULT_MAX_TOKENS, MAX_THREADS } from './constants.ts'
-import { decimal, duration, integer, list, repeated } from './parse.ts'
+import { decimal, duration, integer, list, repeated, time } from './parse.ts'
 import type { Command } from 'commander'
 import type { GenerationOptions } from '../peer/index.ts'
 import type { Deadlines } from '../peer/index.ts'
+import type { Access, AccessOptions } from './access.ts'
 
 // Options that several commands share, and what the library wants to hear of them.
 
@@ -12,11 +14,12 @@ export interface ModelOptions {
   threads?: number
 }
 
-export interface RouteOptions extends ModelOptions {
-  join?: string[]
+export interface RouteOptions extends ModelOptions, AccessOptions, Partial<Omit<Access, 'join'>> {
   local?: string
   /** milliseconds */
   deadline?: number
+  /** milliseconds */
+  wait?: number
 }
 
 export interface SamplingFlags {
@@ -50,10 +53,11 @@ export function addThreadsOption (command: Command): Command {
 /** Options of a client of a swarm. */
 export function addRouteOptions (command: Command): Command {
   addModelOption(command)
-  return addThreadsOption(command
-    .addOption(new Option('-j, --join <addresses>', 'addresses of peers; repeat it, or put commas between').argParser(list).env('EFEDLLM_JOIN'))
-    .option('--local <units>', 'units that this machine runs itself, such as embed,head, or all'))
+  return addThreadsOption(addAccessOptions(command)
+    .addOption(new Option('-j, --join <addresses>', 'addresses of peers, or an invite; repeat it, or put commas between').argParser(list).env('EFEDLLM_JOIN'))
+    .option('--local <units>', 'units that this machine runs itself, such as embed,head, or all')
     .option('--deadline <time>', 'give up when a peer keeps us waiting longer: 10s, 500ms (default: 8s to reach it, 15s to open, 60s a step)', duration)
+    .option('--wait <time>', 'when a peer is lost in mid-text, look so long for another one (default: 30s)', time))
 }
 
 export function addSamplingOptions (command: Command): Command {
@@ -88,8 +92,10 @@ export function generationOptions (flags: SamplingFlags, stopTokenIds: readonly 
   }
 }
 
-/** A deadline of the command line bounds every wait; without one the library's defaults hold. */
-export function deadlines (milliseconds: number | undefined): Partial<Deadlines> | undefined {
-  if (milliseconds === undefined) return undefined
-  return { info: milliseconds, open: milliseconds, step: milliseconds }
+/** A deadline of the command line bounds every wait for a peer; without one the library's defaults hold. */
+export function deadlines ({ deadline, wait }: RouteOptions): Partial<Deadlines> {
+  return {
+    ...(deadline === undefined ? {} : { info: deadline, open: deadline, step: deadline }),
+    ...(wait === undefined ? {} : { repair: wait })
+  }
 }

@@ -31,11 +31,18 @@ function bounds (least: number, most: number): string {
 
 /** Milliseconds; `250ms`, `10s`, `2m`, and a bare number is seconds. */
 export function duration (text: string): number {
+  const value = time(text)
+  if (value < 1) throw new InvalidArgumentError('It must be a time such as 10s, 250ms or 2m (a bare number is seconds).')
+  return value
+}
+
+/** The same, or 0. */
+export function time (text: string): number {
   const match = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m)?$/.exec(text)
   const unit = { ms: 1, s: 1000, m: 60_000 }[match?.[2] ?? 's'] ?? 1000
   const value = Math.round(Number(match?.[1]) * unit)
   // timers of Node hold 31 bits
-  if (match === null || value < 1 || value > 0x7fff_ffff) {
+  if (match === null || value > 0x7fff_ffff) {
     throw new InvalidArgumentError('It must be a time such as 10s, 250ms or 2m (a bare number is seconds).')
   }
   return value

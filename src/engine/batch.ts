@@ -5,15 +5,17 @@ import type { BatchItem } from './types.ts'
 /** What the check of a batch needs to know of an engine. */
 export interface BatchContext {
   architecture: Architecture
-  range: UnitRange
   contextLength: number
   /** positions a session holds; throws UnknownSessionError */
   lengthOf: (session: number) => number
+  /** units it runs */
+  rangeOf: (session: number) => UnitRange
 }
 
-/** A checked item: its number of rows, and the length of its session before and after it. */
+/** A checked item: the units that its session runs, its number of rows, and the length of its session before and after it. */
 export interface CheckedItem {
   item: BatchItem
+  range: UnitRange
   rows: number
   before: number
   end: number
@@ -32,18 +34,19 @@ export function checkBatch (batch: BatchItem[], context: BatchContext): CheckedI
     if (!Number.isSafeInteger(item.position) || item.position < 0 || item.position > before) {
       throw new InvalidBatchError('position', `${item.position} does not continue a session of ${before} positions`)
     }
-    const rows = countRows(item, context)
+    const range = context.rangeOf(item.session)
+    const rows = countRows(item, range, context)
     checkOutputs(item, rows, context.architecture.vocabularySize)
     const end = item.position + rows
     if (end > context.contextLength) throw new ContextLengthError(end, context.contextLength)
     lengths.set(item.session, end)
-    return { item, rows, before, end }
+    return { item, range, rows, before, end }
   })
 }
 
-function countRows (item: BatchItem, { architecture: { hiddenSize, vocabularySize }, range }: BatchContext): number {
+function countRows (item: BatchItem, { from }: UnitRange, { architecture: { hiddenSize, vocabularySize } }: BatchContext): number {
   let rows: number
-  if (range.from === 0) {
+  if (from === 0) {
     if (item.tokens === undefined) throw new InvalidBatchError('tokens', 'are needed where the range starts at embed')
     rows = item.tokens.length
     for (const id of item.tokens) {

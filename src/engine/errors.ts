@@ -1,4 +1,4 @@
-import type { UnitName } from '../model/index.ts'
+import type { UnitName, UnitRange } from '../model/index.ts'
 
 /** What all errors of the engine have; `retryable` means that the same call may succeed later or elsewhere. */
 export abstract class EngineError extends Error {
@@ -77,7 +77,22 @@ export class KeyValueBudgetError extends EngineError {
   }
 }
 
-/** A session cannot begin with more positions than the other one holds. */
+/** A session runs units that are not a part of its engine's range. */
+export class InvalidRangeError extends EngineError {
+  override readonly name = 'InvalidRangeError'
+  readonly code = 'ERR_INVALID_RANGE'
+  readonly range: UnitRange
+  /** of the engine */
+  readonly hosted: UnitRange
+
+  constructor (range: UnitRange, hosted: UnitRange) {
+    super(`units ${range.from}:${range.to} are no part of ${hosted.from}:${hosted.to}`)
+    this.range = range
+    this.hosted = hosted
+  }
+}
+
+/** A session cannot begin with more positions than the other one holds, nor with those of one that runs other units. */
 export class InvalidPrefixError extends EngineError {
   override readonly name = 'InvalidPrefixError'
   readonly code = 'ERR_INVALID_PREFIX'
@@ -85,10 +100,46 @@ export class InvalidPrefixError extends EngineError {
   /** positions that the other session holds */
   readonly held: number
 
-  constructor (length: number, held: number) {
-    super(`a prefix of ${length} positions, the session has ${held}`)
+  constructor (length: number, held: number, reason = `the session has ${held}`) {
+    super(`a prefix of ${length} positions, ${reason}`)
     this.length = length
     this.held = held
+  }
+}
+
+/** Bytes of a KV cache, or a span of positions of one, that an engine cannot take or give. */
+export class InvalidKeyValuesError extends EngineError {
+  override readonly name = 'InvalidKeyValuesError'
+  readonly code = 'ERR_INVALID_KEY_VALUES'
+  /** `from`, `to` or `bytes` */
+  readonly field: string
+
+  constructor (field: string, reason: string) {
+    super(`key values ${field}: ${reason}`)
+    this.field = field
+  }
+}
+
+/** A step of the session is under way. */
+export class SessionBusyError extends EngineError {
+  override readonly name = 'SessionBusyError'
+  readonly code = 'ERR_SESSION_BUSY'
+  override readonly retryable = true
+  readonly session: number
+
+  constructor (session: number) {
+    super(`a step of session ${session} is under way`)
+    this.session = session
+  }
+}
+
+/** The engine does not implement numerics profile exact-1, which the call needs. */
+export class UnsupportedProfileError extends EngineError {
+  override readonly name = 'UnsupportedProfileError'
+  readonly code = 'ERR_UNSUPPORTED_PROFILE'
+
+  constructor () {
+    super('this engine does not implement numerics profile exact-1')
   }
 }
 

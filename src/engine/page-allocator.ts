@@ -1,4 +1,6 @@
-import { ContextLengthError, InvalidPrefixError, KeyValueBudgetError, SessionLimitError, UnknownSessionError } from './errors.ts'
+import { ContextLengthError, InvalidPrefixError, InvalidRangeError, KeyValueBudgetError, SessionLimitError, UnknownSessionError } from './errors.ts'
+import { isWithin, sameRange } from './unit-range.ts'
+import type { UnitRange } from '../model/index.ts'
 import type { OpenSessionOptions } from './types.ts'
 
 /** A page that a session gets as the `index`-th of its table; where `copyOf` is given, that page's content has to be in it. */
@@ -10,6 +12,8 @@ export interface PageAssignment {
 }
 
 export interface PageAllocatorInit {
+  /** units that sessions run, all of them or a part: what a page holds */
+  range: UnitRange
   pages: number
   /** positions in a page */
   pagePositions: number
@@ -30,6 +34,7 @@ export interface PositionRange {
 
 interface Session {
   readonly table: number
+  readonly range: UnitRange
   /** positions that count */
   length: number
   readonly pages: number[]
@@ -82,13 +87,15 @@ export class PageAllocator {
     return this.#unpromised * this.#init.pagePositions
   }
 
-  /** @throws ContextLengthError, InvalidPrefixError, UnknownSessionError, KeyValueBudgetError, SessionLimitError */
-  open ({ capacity = 0, prefix }: OpenSessionOptions = {}): number {
+  /** @throws ContextLengthError, InvalidRangeError, InvalidPrefixError, UnknownSessionError, KeyValueBudgetError, SessionLimitError */
+  open ({ capacity = 0, prefix, range: part }: OpenSessionOptions = {}): number {
     const { contextLength, sessions } = this.#init
+    const range = this.#rangeOf(part)
     if (capacity > contextLength) throw new ContextLengthError(capacity, contextLength)
     const source = prefix === undefined ? undefined : this.#get(prefix.session)
     const length = prefix?.length ?? 0
     if (source !== undefined && !(Number.isInteger(length) && length >= 0 && length <= source.length)) throw new InvalidPrefixError(length, source.length)
+    if (source !== undefined && !sameRange(source.range, range)) throw new InvalidPrefixError(length, source.length, `the session runs units ${source.range.from}:${source.range.to}, not ${range.from}:${range.to}`)
     const held = this.#pagesFor(length)
     const whole = Math.floor(length / this.#init.pagePositions)
     const promised = this.#pagesFor(capacity)
@@ -97,7 +104,7 @@ export class PageAllocator {
     if (this.#sessions.size >= sessions) throw new SessionLimitError(sessions)
 
     const id = this.#nextSession++
-    const session: Session = { table: this.#freeTables.pop() ?? this.#nextTable++, length, pages: [], owed, promised, reserved: 0 }
+    const session: Session = { table: this.#freeTables.pop() ?? this.#nextTable++, range, length, pages: [], owed, promised, reserved: 0 }
     this.#sessions.set(id, session)
     this.#owed += owed
     for (let index = 0; index < whole; index++) this.#assign(session, index, source!.pages[index])
@@ -108,6 +115,11 @@ export class PageAllocator {
   /** Positions that count. */
   length (session: number): number {
     return this.#get(session).length
+  }
+
+  /** Units that it runs. */
+  range (session: number): UnitRange {
+    return this.#get(session).range
   }
 
   /** Number of the session's table, from 0. */
@@ -216,6 +228,12 @@ export class PageAllocator {
 
   get #unpromised (): number {
     return this.#init.pages - this.#nextPage + this.#freePages.length - this.#owed
+  }
+
+  #rangeOf (part: UnitRange | undefined): UnitRange {
+    if (part === undefined) return this.#init.range
+    if (!isWithin(part, this.#init.range)) throw new InvalidRangeError(part, this.#init.range)
+    return { from: part.from, to: part.to }
   }
 
   #pagesFor (positions: number): number {

@@ -13,7 +13,7 @@ export type RowOutput =
   | { kind: 'logits' }
   | { kind: 'score', ids: number[] }
 
-/** Rows of one session in a batch. Give `tokens` where the range starts at `embed`, `hidden` otherwise. */
+/** Rows of one session in a batch. Give `tokens` where the session's range starts at `embed`, `hidden` otherwise. */
 export interface BatchItem {
   /** an id from `openSession` */
   session: number
@@ -22,7 +22,7 @@ export interface BatchItem {
   tokens?: Uint32Array
   /** rows × hiddenSize float32, row-major */
   hidden?: Float32Array
-  /** rows that want an output, ascending; only meaningful where the range includes `head` */
+  /** rows that want an output, ascending; only meaningful where the session's range includes `head` */
   outputs?: Array<{ row: number, output: RowOutput }>
 }
 
@@ -42,7 +42,7 @@ export interface RowResult {
 
 export interface BatchResult {
   session: number
-  /** rows × hiddenSize; present where the range does not include `head`; the caller owns the memory */
+  /** rows × hiddenSize; present where the session's range does not include `head`; the caller owns the memory */
   hidden?: Float32Array
   rows?: RowResult[]
   /** milliseconds of computation for this item */
@@ -58,6 +58,8 @@ export interface OpenSessionOptions {
   capacity?: number
   /** the session begins with the first `length` positions that another one holds; both go on independently of each other */
   prefix?: { session: number, length: number }
+  /** contiguous part of the engine's range that the session runs; default: all of it. Its positions cost the budget as much as others */
+  range?: UnitRange
 }
 
 /** Runs a contiguous range of units. All implementations give the same interface. */
@@ -71,11 +73,14 @@ export interface Engine {
   /**
    * A new session. Promises are never more than what is free; a session can
    * write as many positions as it was promised, once each. What it begins with
-   * costs only the pages that are not shared. Throws SessionLimitError,
-   * KeyValueBudgetError, ContextLengthError, and for a prefix
+   * costs only the pages that are not shared. A prefix is of a session with
+   * the same range. Throws SessionLimitError, KeyValueBudgetError,
+   * ContextLengthError, InvalidRangeError, and for a prefix
    * UnknownSessionError and InvalidPrefixError.
    */
   openSession (options?: OpenSessionOptions): number
+  /** units that a session runs */
+  sessionRange (session: number): UnitRange
   /** number of positions a session holds */
   sessionLength (session: number): number
   /** sets aside what a step will need that writes positions [from, to), beyond what is promised; throws KeyValueBudgetError */
@@ -86,9 +91,29 @@ export interface Engine {
   truncate (session: number, length: number): void
   closeSession (session: number): void
   /**
-   * Computes a batch of (session, rows). Result bits do not depend on how rows
-   * are grouped into items and batches. Throws NotFiniteError naming unit and
-   * position, ContextLengthError, KeyValueBudgetError, InvalidBatchError,
+   * The KV cache of positions [from, to) of a session's layers, as
+   * docs/numerics.md, section 11, writes it; those below the first position of
+   * a step that is under way can be had all the same. It is copied on the
+   * calling thread, a megabyte in two or three milliseconds: ask for a few
+   * positions at a time. Throws UnknownSessionError, InvalidKeyValuesError,
+   * EngineStoppedError, UnsupportedProfileError.
+   */
+  readKeyValues (session: number, from: number, to: number): Uint8Array
+  /**
+   * Gives a session the KV cache of positions [from, to), as `readKeyValues`
+   * of any engine gave it; the session holds `to` positions then. Takes pages
+   * as a step does. Where the range has no layers there are no bytes, and `to`
+   * has to be given. After an error the session is as it was. Throws
+   * UnknownSessionError, InvalidKeyValuesError, ContextLengthError,
+   * KeyValueBudgetError, SessionBusyError, EngineStoppedError,
+   * UnsupportedProfileError.
+   */
+  writeKeyValues (session: number, from: number, bytes: Uint8Array, to?: number): void
+  /**
+   * Computes a batch of (session, rows); sessions of a batch may run different
+   * ranges. Result bits do not depend on how rows are grouped into items and
+   * batches. Throws NotFiniteError naming unit and position,
+   * ContextLengthError, KeyValueBudgetError, InvalidBatchError,
    * UnknownSessionError. After an abort or error of one item all sessions of
    * the batch hold what they had before the call, less the positions that an
    * item of theirs dropped or wrote anew.
@@ -101,11 +126,13 @@ export type KernelVariant = 'relaxed-i32' | 'relaxed-i16' | 'plain'
 
 /**
  * The variants that run products of matrices with one token or few (`vector`)
- * and with many (`tile`), and from how many places at a time one token reads a matrix.
+ * and with many (`tile`), and those of codes of 8 bits with any number (`bytes`),
+ * and from how many places at a time one token reads a matrix.
  */
 export interface KernelReport {
   vector: KernelVariant
   tile: KernelVariant
+  bytes: KernelVariant
   streams: 1 | 4
   /** known from an earlier start, not measured at this one */
   cached: boolean

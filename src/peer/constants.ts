@@ -1,14 +1,17 @@
 /** Ids, limits and time-outs of the peer protocols, each with its reason. */
 import type { Deadlines, PeerLimits } from './types.ts'
 
-export const INFO_PROTOCOL = '/efedllm/info/1.0.0'
-export const STAGE_PROTOCOL = '/efedllm/stage/1.1.0'
+export const INFO_PROTOCOL = '/efedllm/info/1.1.0'
+export const STAGE_PROTOCOL = '/efedllm/stage/2.0.0'
 
 /** For people only; compatibility is decided by protocol ids and modelId. */
 export const SOFTWARE = 'efedllm/0.1.0'
 
 /** A record of the info protocol: a manifest of 512 KiB and some text. */
 export const MAXIMUM_INFO_BYTES = 1 << 20
+
+/** Ranges that a peer hosts at once: an old and a new one while it moves, and a move that begins before the last is over. */
+export const MAXIMUM_HOSTED_RANGES = 4
 
 /** 64 hex digits a unit: room for 4,000 units, ten times the deepest model known. */
 export const MAXIMUM_MANIFEST_BYTES = 512 << 10
@@ -62,6 +65,18 @@ export const MAXIMUM_STEP_MILLISECONDS = 3_600_000
 /** A stage drops a session that is not complete by then; also the life of a nonce. */
 export const MAXIMUM_OPEN_MILLISECONDS = 30_000
 
+/**
+ * A stage that has lost a neighbour keeps the session that long for its client to bind it anew; longer than a client
+ * waits for somebody to take the place of a lost stage (30 s), with as much again for what else goes wrong.
+ */
+export const REBIND_MILLISECONDS = 60_000
+
+/** A repair takes a second or so: who has not bound a session anew by then may have to begin it again, if others want the room. */
+export const SUSPENDED_EVICT_MILLISECONDS = 10_000
+
+/** How long a peer that drains waits for clients to move their sessions. */
+export const DRAIN_MILLISECONDS = 30_000
+
 /** Yamux: a window of 4 MiB holds a chunk of 64 rows of hidden size 16,384. */
 export const STREAM_WINDOW_BYTES = 4 << 20
 /** Yamux: a multiple of the window, since a paused stream is reset beyond this. */
@@ -76,6 +91,8 @@ export const LINK_HIGH_WATER_BYTES = 2 << 20
 
 /** Streams of one peer: one for each direction, and a few that are just being replaced. */
 export const MAXIMUM_INBOUND_STREAMS = 8
+/** Streams of the stage protocol of one peer, over all its connections. */
+export const MAXIMUM_LINKS_PER_PEER = 16
 /** Info streams of one peer at once. */
 export const MAXIMUM_INFO_STREAMS = 4
 
@@ -151,6 +168,37 @@ export const STAGE_SHARE_OF_DEADLINE = 0.9
 /** Truncation and cancellation are bookkeeping only. */
 export const CONTROL_MILLISECONDS = 5_000
 
+/** Nor does a stage compute anything to open a session: one that is silent for as long as unanswered probes are allowed to be is lost. */
+export const OPEN_REPLY_MILLISECONDS = PROBE_TIMEOUT_MILLISECONDS
+
+/** Dialling, for a client or for a stage that connects to the next one: an address that drops packets answers no sooner. */
+export const CONNECT_MILLISECONDS = 5_000
+
+/** A step that takes this many times as long as the slowest of late has not merely met a busy stage. */
+export const STALL_FACTOR = 20
+
+/** A client takes the time of its steps for the choice of routes no more often than that: it changes slowly, and decoding is not to wait for it. */
+export const MEASURE_INTERVAL_MILLISECONDS = 50
+
+/** What a step that waits at a peer costs whoever comes behind it, as long as nothing was measured there. */
+export const UNMEASURED_STEP_SECONDS = 0.001
+
+/** How fast the memory of a slow step fades: half of it is gone after seven steps. */
+export const STALL_MEMORY = 0.9
+
+/** A peer that failed is left alone for so long by the session it failed, twice as long after each further time; it may have been a link that was cut. */
+export const REST_MILLISECONDS = 500
+export const MAXIMUM_REST_MILLISECONDS = 8_000
+
+/** Who waits for a unit to be hosted asks again this often; announcements come sooner by themselves. */
+export const ASK_AGAIN_MILLISECONDS = 1_000
+
+/** A step that fails at one peer after another for the engine's sake would fail anywhere. */
+export const MAXIMUM_STEP_FAILURES = 2
+
+/** Outputs of the client's own stages that a session keeps, for a stage behind them that has to be replaced: 8,192 positions of hidden size 8,192. Beyond that they are computed again. */
+export const CLIENT_KEPT_BYTES = 256 << 20
+
 /** Time for streams to flush what has been sent when the node stops. */
 export const STOP_MILLISECONDS = 1_000
 
@@ -168,6 +216,15 @@ export const INBOUND_CONNECTIONS_PER_SECOND = 100
 /** Default 10: a swarm that starts at once on one machine needs more. */
 export const PENDING_INBOUND_CONNECTIONS = 100
 
+/** As libp2p has it: a peer of a large swarm needs its neighbours, its clients and the stages beside it. */
+export const MAXIMUM_CONNECTIONS = 300
+
+/** One address of a peer: the next ones are tried after it. TCP and noise take four round trips. */
+export const ADDRESS_DIAL_MILLISECONDS = 3_000
+
+/** A relayed connection becomes a direct one within a few round trips, or not at all. */
+export const HOLE_PUNCH_MILLISECONDS = 3_000
+
 export const DEFAULT_LIMITS: PeerLimits = {
   sessions: 64,
   sessionsPerClient: 16,
@@ -177,6 +234,9 @@ export const DEFAULT_LIMITS: PeerLimits = {
   queuedBytesPerClient: 64 << 20,
   queuedBytes: 256 << 20,
   framesPerSecond: 20_000,
+  // 4,096 positions of hidden size 4,096 are 64 MiB: four long sessions in memory, and thirty on disk
+  keptBytes: 256 << 20,
+  keptDiskBytes: 2 ** 31,
   // half of a gigabit line in all, half of that for one: sessions need the rest, and the processor
   sharedBytesPerSecond: 64 << 20,
   sharedBytesPerSecondAndPeer: 32 << 20,
@@ -191,5 +251,7 @@ export const DEFAULT_LIMITS: PeerLimits = {
 export const DEFAULT_DEADLINES: Deadlines = {
   info: 8_000,
   open: 15_000,
-  step: 60_000
+  step: 60_000,
+  stall: 5_000,
+  repair: 30_000
 }

@@ -40,6 +40,15 @@ export class PeerUnreachableError extends PeerError {
   }
 }
 
+/** There is a way to the peer, but only for small things. */
+export class RelayedOnlyError extends PeerError {
+  readonly hint = 'let its port be forwarded, or let one of you run a peer with --relay'
+
+  constructor (peer: string) {
+    super('RelayedOnlyError', 'ERR_RELAYED_ONLY', `peer ${peer} can be reached only through a relay of others, which carries no activations`, { retryable: true })
+  }
+}
+
 /** The rules for connections on a client's behalf forbid this one. */
 export class DialRefusedError extends PeerError {
   constructor (peer: string, problem: string) {
@@ -99,9 +108,18 @@ export class RangeGapError extends PeerError {
   }
 }
 
-export class RangeOverlapError extends PeerError {
-  constructor (ranges: string) {
-    super('RangeOverlapError', 'ERR_RANGE_OVERLAP', `the hosted ranges overlap and no choice of them covers every unit exactly once: ${ranges}`)
+/**
+ * A session has lost stages and nobody has gone on with them in time. It holds
+ * what it held: its next step looks for a route again.
+ */
+export class RouteLostError extends PeerError {
+  /** unit numbers that nobody hosts; empty where there were peers, and all of them failed */
+  readonly missing: number[]
+
+  constructor (milliseconds: number, missing: number[], names: string, cause?: Error) {
+    const problem = missing.length > 0 ? `nobody hosts ${names}` : 'every other route failed too'
+    super('RouteLostError', 'ERR_ROUTE_LOST', `the session has lost its route, and ${problem}, ${(milliseconds / 1000).toFixed(1)} s after it began to look${reason(cause)}`, { retryable: true, cause })
+    this.missing = missing
   }
 }
 
@@ -137,29 +155,32 @@ export class StageError extends PeerError implements StagePlace {
   readonly stage: number
   readonly peerId: string | undefined
   readonly range: UnitRange
-  /** the session is of no more use */
+  /** the stage holds nothing of the session any more */
   readonly sessionLost: boolean
+  /** PeerId of the neighbour that says so, or that the stage cannot work with; undefined where this client has seen it, or the stage speaks of itself */
+  readonly neighbour: string | undefined
 
-  constructor (name: string, code: string, place: StagePlace, problem: string, options: { retryable: boolean, sessionLost: boolean, cause?: unknown }) {
+  constructor (name: string, code: string, place: StagePlace, problem: string, options: { retryable: boolean, sessionLost: boolean, neighbour?: string, cause?: unknown }) {
     super(name, code, `stage ${place.stage} (${place.peerId === undefined ? 'local' : `peer ${place.peerId}`}, units ${place.range.from}:${place.range.to}) ${problem}`, options)
     this.stage = place.stage
     this.peerId = place.peerId
     this.range = place.range
     this.sessionLost = options.sessionLost
+    this.neighbour = options.neighbour
   }
 }
 
 /** The stage does not take the session: full, other model, other range, not confirmed. */
 export class StageRefusedError extends StageError {
-  constructor (place: StagePlace, problem: string, retryable: boolean) {
-    super('StageRefusedError', 'ERR_STAGE_REFUSED', place, `refuses the session: ${problem}`, { retryable, sessionLost: true })
+  constructor (place: StagePlace, problem: string, options: { retryable: boolean, neighbour?: string }) {
+    super('StageRefusedError', 'ERR_STAGE_REFUSED', place, `refuses the session: ${problem}`, { sessionLost: true, ...options })
   }
 }
 
 /** The stage, or the way to it, is gone. */
 export class StageLostError extends StageError {
-  constructor (place: StagePlace, problem: string, cause?: unknown) {
-    super('StageLostError', 'ERR_STAGE_LOST', place, `is lost: ${problem}`, { retryable: true, sessionLost: true, cause })
+  constructor (place: StagePlace, problem: string, options: { neighbour?: string, cause?: unknown } = {}) {
+    super('StageLostError', 'ERR_STAGE_LOST', place, `is lost: ${problem}`, { retryable: true, sessionLost: true, ...options })
   }
 }
 
@@ -183,6 +204,13 @@ export class SessionEvictedError extends StageError {
 export class StageFailedError extends StageError {
   constructor (place: StagePlace, problem: string, options: { retryable?: boolean, sessionLost?: boolean, cause?: unknown } = {}) {
     super('StageFailedError', 'ERR_STAGE_FAILED', place, `failed: ${problem}`, { retryable: options.retryable ?? false, sessionLost: options.sessionLost ?? false, cause: options.cause })
+  }
+}
+
+/** The stage no longer has outputs that it was to replay; it still holds the session. */
+export class HistoryLostError extends StageError {
+  constructor (place: StagePlace, problem: string) {
+    super('HistoryLostError', 'ERR_HISTORY_LOST', place, `cannot replay: ${problem}`, { retryable: true, sessionLost: false })
   }
 }
 

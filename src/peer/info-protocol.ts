@@ -3,32 +3,43 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { decodeManifest, encodeManifest } from '../model/index.ts'
 import { INFO_PROTOCOL, MAXIMUM_INFO_BYTES, MAXIMUM_ROWS, SOFTWARE, STOP_MILLISECONDS } from './constants.ts'
 import { FrameError, IncompatibleVersionError, PeerUnreachableError } from './errors.ts'
-import type { ModelIdentity, PeerInfo, PeerLimits } from './types.ts'
+import { readRecord, withLength } from './read-record.ts'
+import type { HostedUnits, ModelIdentity, PeerInfo, PeerLimits } from './types.ts'
 import { decodeInfo, encodeInfo } from './wire/index.ts'
-import type { Chunk } from './wire/index.ts'
-import type { Engine } from '../engine/index.ts'
 
-/** The bytes this node answers with; made anew for each question, since addresses change. */
-export function infoBytes (addresses: string[], hosted: { engine: Engine, model: ModelIdentity, limits: PeerLimits } | undefined): Uint8Array {
+/** What there is to say about what a node hosts. */
+export interface HostedInfo {
+  model: ModelIdentity
+  limits: PeerLimits
+  ranges: HostedUnits[]
+  sessions: number
+  queuedSteps: number
+  freePositions: number
+}
+
+const LARGEST = 0xffffffff
+
+/** The bytes this node answers with; made anew for each question, since addresses and load change. */
+export function infoBytes (addresses: string[], hosted: HostedInfo | undefined): Uint8Array {
   const record = encodeInfo({
     software: SOFTWARE,
     addresses,
-    hosted: hosted === undefined
+    hosted: hosted === undefined || hosted.ranges.length === 0
       ? undefined
       : {
           modelId: hosted.model.modelId,
           manifest: encodeManifest(hosted.model.manifest),
-          range: hosted.engine.range,
+          ranges: hosted.ranges,
           rowsPerStep: hosted.limits.rowsPerStep,
           window: hosted.limits.window,
-          contextLength: Math.min(hosted.limits.contextLength, hosted.engine.architecture.contextLength),
-          sessionsPerClient: hosted.limits.sessionsPerClient
+          contextLength: Math.min(hosted.limits.contextLength, hosted.model.manifest.architecture.contextLength),
+          sessionsPerClient: hosted.limits.sessionsPerClient,
+          sessions: Math.min(hosted.sessions, LARGEST),
+          queuedSteps: Math.min(hosted.queuedSteps, LARGEST),
+          freePositions: Math.min(hosted.freePositions, LARGEST)
         }
   })
-  const bytes = new Uint8Array(4 + record.length)
-  new DataView(bytes.buffer).setUint32(0, record.length, true)
-  bytes.set(record, 4)
-  return bytes
+  return withLength(record)
 }
 
 /** Answers and ends the stream. */
@@ -42,14 +53,16 @@ export async function askInfo (connection: Connection, signal: AbortSignal): Pro
   const peerId = connection.remotePeer.toString()
   let stream: Stream
   try {
-    stream = await connection.newStream(INFO_PROTOCOL, { signal })
+    stream = await connection.newStream(INFO_PROTOCOL, { signal, runOnLimitedConnection: true })
   } catch (error) {
     signal.throwIfAborted()
     if ((error as Error).name === 'UnsupportedProtocolError') throw new IncompatibleVersionError(peerId, INFO_PROTOCOL, error)
     throw new PeerUnreachableError(peerId, error)
   }
   try {
-    return parseInfo(peerId, await readRecord(stream, signal))
+    const record = await readRecord(stream, 'info', MAXIMUM_INFO_BYTES, signal)
+    stream.close().catch(() => {})
+    return parseInfo(peerId, record)
   } catch (error) {
     stream.abort(error as Error)
     throw error
@@ -60,53 +73,12 @@ function parseInfo (peerId: string, bytes: Uint8Array): PeerInfo {
   const info = decodeInfo(bytes)
   const addresses = info.addresses.map(address => `${address}/p2p/${peerId}`)
   if (info.hosted === undefined) return { peerId, addresses, software: info.software }
-  const { modelId, range, rowsPerStep, window, contextLength, sessionsPerClient } = info.hosted
+  const { modelId, ranges, rowsPerStep, window, contextLength, sessionsPerClient, sessions, queuedSteps, freePositions } = info.hosted
   if (createHash('sha256').update(info.hosted.manifest).digest('hex') !== modelId) throw new FrameError('manifest', 'does not have the hash that modelId says')
   const manifest = decodeManifest(info.hosted.manifest)
   const units = manifest.architecture.layerCount + 2
-  if (range.to > units) throw new FrameError('range', `${range.from}:${range.to} is beyond the ${units} units of the model`)
+  for (const { range: { from, to } } of ranges) if (to > units) throw new FrameError('range', `${from}:${to} is beyond the ${units} units of the model`)
   if (rowsPerStep < 1 || rowsPerStep > MAXIMUM_ROWS || window < 1 || contextLength < 1) throw new FrameError('limits', 'grant nothing')
-  return { peerId, addresses, software: info.software, hosted: { modelId, manifest, range, limits: { rowsPerStep, window, contextLength, sessionsPerClient } } }
-}
-
-/** u32 length, then so many bytes; holds no more than have arrived. */
-async function readRecord (stream: Stream, signal: AbortSignal): Promise<Uint8Array> {
-  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
-  const parts: Uint8Array[] = []
-  let received = 0
-  let length: number | undefined
-  const onMessage = (event: { data: unknown }): void => {
-    try {
-      const chunk = event.data as Chunk
-      for (const part of chunk instanceof Uint8Array ? [chunk] : chunk) {
-        parts.push(part.slice())
-        received += part.length
-      }
-      if (length === undefined && received >= 4) {
-        length = Buffer.concat(parts).readUInt32LE(0)
-        if (length > MAXIMUM_INFO_BYTES) throw new FrameError('info', `has ${length} bytes, ${MAXIMUM_INFO_BYTES} are allowed`)
-      }
-      if (received > 4 + (length ?? 0) && length !== undefined) throw new FrameError('info', 'is longer than its length')
-      if (length !== undefined && received === 4 + length) {
-        resolve(new Uint8Array(Buffer.concat(parts)).subarray(4))
-        stream.close().catch(() => {})
-      }
-    } catch (error) {
-      reject(error as Error)
-    }
-  }
-  const onClose = (event: { error?: Error }): void => reject(new PeerUnreachableError('that was asked', event.error ?? new Error('it closed the stream without an answer')))
-  const onAbort = (): void => reject(signal.reason)
-  signal.throwIfAborted()
-  signal.addEventListener('abort', onAbort, { once: true })
-  stream.addEventListener('message', onMessage)
-  stream.addEventListener('close', onClose)
-  stream.addEventListener('remoteCloseWrite', () => { if (length === undefined || received < 4 + length) onClose({}) })
-  try {
-    return await promise
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-    stream.removeEventListener('message', onMessage)
-    stream.removeEventListener('close', onClose)
-  }
+  const { range } = ranges.find(({ state }) => state === 'serving') ?? ranges[0]
+  return { peerId, addresses, software: info.software, hosted: { modelId, manifest, range, ranges, limits: { rowsPerStep, window, contextLength, sessionsPerClient }, sessions, queuedSteps, freePositions } }
 }

@@ -18,6 +18,8 @@ export interface Subscription {
 
 /** The streams this node has opened: one for each peer, shared by all sessions, kept a while without any. */
 export interface LinkPool {
+  /** aborted when the pool stops: nothing can be opened any more */
+  readonly stopped: AbortSignal
   /** `connect` is called only where there is no stream yet */
   subscribe (peer: string, session: string, subscriber: Subscriber, connect: (signal: AbortSignal) => Promise<Connection>, signal: AbortSignal): Promise<Subscription>
   stop (): Promise<void>
@@ -32,7 +34,7 @@ interface Entry {
 export function createLinkPool (log: Logger): LinkPool {
   const opening = new Map<string, Promise<Entry>>()
   const entries = new Map<string, Entry>()
-  let stopped = false
+  const stopping = new AbortController()
 
   async function open (peer: string, connect: (signal: AbortSignal) => Promise<Connection>, signal: AbortSignal): Promise<Entry> {
     let connection
@@ -58,7 +60,7 @@ export function createLinkPool (log: Logger): LinkPool {
         }
       })
       const entry: Entry = { link, subscribers }
-      if (stopped) {
+      if (stopping.signal.aborted) {
         link.abort(new SessionClosedError())
         throw new SessionClosedError()
       }
@@ -66,7 +68,7 @@ export function createLinkPool (log: Logger): LinkPool {
       return entry
     } catch (error) {
       if ((error as Error).name === 'UnsupportedProtocolError') throw new IncompatibleVersionError(peer, STAGE_PROTOCOL, error)
-      if ((error as Error).name === 'DialRefusedError') throw error
+      if (['DialRefusedError', 'RelayedOnlyError'].includes((error as Error).name)) throw error
       throw new PeerUnreachableError(peer, error)
     }
   }
@@ -94,6 +96,7 @@ export function createLinkPool (log: Logger): LinkPool {
   }
 
   return {
+    stopped: stopping.signal,
     async subscribe (peer, session, subscriber, connect, signal) {
       const entry = await entryFor(peer, connect, signal)
       if (entry.link.closed) throw new PeerUnreachableError(peer)
@@ -115,7 +118,7 @@ export function createLinkPool (log: Logger): LinkPool {
       }
     },
     async stop () {
-      stopped = true
+      stopping.abort(new SessionClosedError(new Error('the node has stopped')))
       await Promise.all([...entries.values()].map(async entry => await entry.link.close()))
     }
   }

@@ -1,30 +1,29 @@
-import { noise } from '@chainsafe/libp2p-noise'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import { identify } from '@libp2p/identify'
 import type { Connection, Libp2p, Logger, PrivateKey } from '@libp2p/interface'
-import { defaultLogger } from '@libp2p/logger'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createLibp2p } from 'libp2p'
 import {
-  DEFAULT_DEADLINES, DEFAULT_LIMITS, INBOUND_CONNECTIONS_PER_SECOND, INFO_PROTOCOL, JOIN_INTERVAL_MILLISECONDS, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS,
-  PENDING_INBOUND_CONNECTIONS, READ_BUFFER_BYTES, SOFTWARE, STAGE_PROTOCOL, STREAM_WINDOW_BYTES, WRITE_BUFFER_BYTES
+  DEFAULT_DEADLINES, DEFAULT_LIMITS, INFO_PROTOCOL, MAXIMUM_HOSTED_RANGES, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS, STAGE_PROTOCOL
 } from './constants.ts'
 import { createBlockServer } from './blocks/block-server.ts'
 import type { BlockServer } from './blocks/block-server.ts'
 import { BLOCKS_PROTOCOL, MAXIMUM_BLOCK_STREAMS } from './blocks/constants.ts'
+import { prepareDiscovery } from './directory/index.ts'
+import type { Discovery, OwnState } from './directory/index.ts'
 import { createDialBudget, dialableAddresses } from './dial-rules.ts'
 import { DeadlineError, DialRefusedError, InvalidAddressError, InvalidRequestError, NotStartedError, PeerError, PeerUnreachableError } from './errors.ts'
 import { askInfo, infoBytes, serveInfo } from './info-protocol.ts'
+import type { HostedInfo } from './info-protocol.ts'
 import { loadOrCreateKey } from './key.ts'
 import { createLinkPool } from './link-pool.ts'
 import type { LinkPool } from './link-pool.ts'
+import { createNetwork, hasNetworkKey } from './network.ts'
+import { createHost } from './stage/host.ts'
+import type { Host } from './stage/host.ts'
+import { createHostedRange } from './stage/hosted-range.ts'
 import { createStageServer } from './stage/stage-server.ts'
 import type { StageServer } from './stage/stage-server.ts'
-import type { AbortOptions, PeerInfo, PeerNode, PeerNodeInit } from './types.ts'
+import type { AbortOptions, AnnounceUpdate, HostedRange, HostInit, ModelIdentity, PeerInfo, PeerNode, PeerNodeInit } from './types.ts'
 import type { Statement } from './wire/index.ts'
 
 /** What the client side of this folder needs of a node; not for others. */
@@ -35,9 +34,12 @@ export interface StartedNode {
 }
 
 interface Parts extends StartedNode {
+  privateKey: PrivateKey
+  /** multiaddrs that others are told, without `/p2p` */
+  addresses: () => string[]
   server?: StageServer
   blocks?: BlockServer
-  joinTimer?: NodeJS.Timeout
+  discovery: Discovery
 }
 
 const started = new WeakMap<PeerNode, () => StartedNode>()
@@ -51,12 +53,13 @@ export function startedNode (node: PeerNode): StartedNode {
 
 /** A libp2p node over TCP, noise and yamux; with an engine it serves sessions. Nothing happens before `start`. */
 export function createPeerNode (init: PeerNodeInit): PeerNode {
-  const { engine, model } = init
-  if (engine !== undefined && model === undefined) throw new InvalidRequestError('an engine needs its model')
+  if (init.engine !== undefined && init.model === undefined) throw new InvalidRequestError('an engine needs its model')
   const limits = { ...DEFAULT_LIMITS, ...init.limits }
-  const hosted = engine === undefined || model === undefined ? undefined : { engine, model, limits }
+  const hosts: Host[] = []
+  const hosted: HostedRange[] = []
+  let model: ModelIdentity | undefined
   const budget = createDialBudget(limits.dialsPerClientAndMinute)
-  const joined = (init.join ?? []).map(address => ({ address, peerId: peerIdOf(address) }))
+  const joined = [...init.join ?? [], ...init.discovery?.join ?? []].map(address => ({ address, peerId: peerIdOf(address) }))
   let parts: Parts | undefined
   let starting: Promise<void> | undefined
   let stopping: Promise<void> | undefined
@@ -66,60 +69,99 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     return parts
   }
 
-  const announced = (libp2p: Libp2p): string[] => libp2p.getMultiaddrs().map(address => withoutPeer(address.toString()))
+  const extra: AnnounceUpdate = {}
+
+  function announced (): OwnState | undefined {
+    const own = hostedInfo()
+    const modelId = own?.model.modelId ?? init.discovery?.models?.[0]
+    if (modelId === undefined || (hosted.length === 0 && extra.claim === undefined)) return undefined
+    return {
+      modelId,
+      ranges: hosted.map(({ range, state }) => ({ range, state })),
+      sessions: own?.sessions ?? 0,
+      queuedSteps: own?.queuedSteps ?? 0,
+      freePositions: own?.freePositions ?? 0,
+      speed: extra.speed ?? 0,
+      claim: extra.claim
+    }
+  }
 
   async function begin (): Promise<void> {
     const privateKey = init.dataDirectory === undefined ? await generateKeyPair('Ed25519') : await loadOrCreateKey(init.dataDirectory)
-    const libp2p = await createNode(init, privateKey)
+    const network = await createNetwork(init, privateKey)
+    const { libp2p, addresses } = network
     const log = libp2p.logger.forComponent('efedllm:peer')
     const links = createLinkPool(libp2p.logger.forComponent('efedllm:client'))
-    const server = hosted === undefined
-      ? undefined
-      : createStageServer({
-        ...hosted,
-        self: libp2p.peerId.toString(),
-        addresses: () => announced(libp2p),
-        sign: bytes => privateKey.sign(bytes),
-        links,
-        connect: async (statement, clientAddress, client, signal) => await connectOnward(libp2p, statement, clientAddress, client, signal),
-        log: libp2p.logger.forComponent('efedllm:stage'),
-        onEvent: init.onEvent
-      })
     const blocks = init.share === undefined ? undefined : createBlockServer({ store: init.share, limits, log: libp2p.logger.forComponent('efedllm:blocks') })
     // before start, so that identify names the protocols at once
-    await libp2p.handle(INFO_PROTOCOL, stream => { serveInfo(stream, infoBytes(announced(libp2p), hosted)).catch(error => stream.abort(error)) }, { maxInboundStreams: MAXIMUM_INFO_STREAMS })
-    if (server !== undefined) {
-      await libp2p.handle(STAGE_PROTOCOL, (stream, connection) => server.accept(stream, connection), { maxInboundStreams: MAXIMUM_INBOUND_STREAMS, maxOutboundStreams: MAXIMUM_INBOUND_STREAMS })
-    }
+    await libp2p.handle(INFO_PROTOCOL, stream => { serveInfo(stream, infoBytes(addresses(), hostedInfo())).catch(error => stream.abort(error)) }, { maxInboundStreams: MAXIMUM_INFO_STREAMS, runOnLimitedConnection: true })
     if (blocks !== undefined) await libp2p.handle(BLOCKS_PROTOCOL, (stream, connection) => blocks.accept(stream, connection), { maxInboundStreams: MAXIMUM_BLOCK_STREAMS })
+    const discovery = await prepareDiscovery({ init, network, key: privateKey, join: joined, state: announced })
+    const all: Parts = { libp2p, links, log, privateKey, blocks, discovery, addresses }
+    if (hosts.length > 0) await serve(all)
     try {
       await libp2p.start()
     } catch (error) {
-      await server?.stop()
+      await all.server?.stop()
       await libp2p.stop()
       throw new InvalidAddressError((init.listen ?? []).join(', '), (error as Error).message, error)
     }
-    parts = { libp2p, links, log, server, blocks }
+    parts = all
+    if (hosts.length > 0) await serve(all)
     init.onEvent?.({ type: 'peer:start', peerId: libp2p.peerId.toString(), addresses: node.addresses })
-    if (joined.length > 0) {
-      joinAll(parts)
-      parts.joinTimer = setInterval(() => { if (parts !== undefined) joinAll(parts) }, JOIN_INTERVAL_MILLISECONDS)
-      parts.joinTimer.unref()
-    }
+    discovery.start()
   }
 
-  async function joinAll ({ libp2p, log }: Parts): Promise<void> {
-    await Promise.all(joined.map(async ({ address, peerId }) => {
-      if (peerId !== undefined && libp2p.getConnections(peerIdFromString(peerId)).length > 0) return
-      try {
-        await libp2p.dial(multiaddr(address), { signal: AbortSignal.timeout(DEFAULT_DEADLINES.info) })
-        init.onEvent?.({ type: 'peer:join', address })
-      } catch (error) {
-        log('cannot join %s: %s', address, (error as Error).message)
-        init.onEvent?.({ type: 'peer:join', address, error: error as Error })
-      }
-    }))
+  /** Speaks the stage protocol from now on, if it does not yet. */
+  async function serve (all: Parts): Promise<void> {
+    if (all.server !== undefined) return
+    const { libp2p, links, privateKey } = all
+    const server = all.server = createStageServer({
+      hosts,
+      model: model!,
+      limits,
+      self: libp2p.peerId.toString(),
+      addresses: all.addresses,
+      sign: bytes => privateKey.sign(bytes),
+      links,
+      connect: async (statement, clientAddress, client, signal) => await connectOnward(libp2p, statement, clientAddress, client, signal),
+      log: libp2p.logger.forComponent('efedllm:stage'),
+      onEvent: init.onEvent
+    })
+    await libp2p.handle(STAGE_PROTOCOL, (stream, connection) => server.accept(stream, connection), { maxInboundStreams: MAXIMUM_INBOUND_STREAMS, maxOutboundStreams: MAXIMUM_INBOUND_STREAMS })
   }
+
+  function hostedInfo (): HostedInfo | undefined {
+    if (model === undefined) return undefined
+    const { sessions = 0, queuedSteps = 0 } = parts?.server ?? {}
+    const free = hosts.filter(({ state }) => state === 'serving').map(({ engine }) => engine.freePositions)
+    return { model, limits, ranges: hosted, sessions, queuedSteps, freePositions: free.length === 0 ? 0 : Math.min(...free) }
+  }
+
+  function host ({ engine, model: hostedModel }: HostInit): HostedRange {
+    const { from, to } = engine.range
+    if (model !== undefined && model.modelId !== hostedModel.modelId) throw new InvalidRequestError(`a node hosts one model: ${model.modelId.slice(0, 12)}…, not ${hostedModel.modelId.slice(0, 12)}… too`)
+    if (hosts.length >= MAXIMUM_HOSTED_RANGES) throw new InvalidRequestError(`a node hosts at most ${MAXIMUM_HOSTED_RANGES} ranges at once`)
+    if (hosts.some(other => other.engine === engine)) throw new InvalidRequestError(`this engine hosts units ${from}:${to} here already`)
+    model = hostedModel
+    const added = createHost(engine)
+    const range = createHostedRange({
+      host: added,
+      store: () => parts?.server?.store,
+      onChange: () => parts?.discovery.changed(),
+      onRemove: () => {
+        hosts.splice(hosts.indexOf(added), 1)
+        hosted.splice(hosted.indexOf(range), 1)
+        parts?.discovery.changed()
+      }
+    })
+    hosts.push(added)
+    hosted.push(range)
+    if (parts !== undefined) serve(parts).catch(error => parts?.log.error('cannot serve sessions: %e', error))
+    parts?.discovery.changed()
+    return range
+  }
+  if (init.engine !== undefined) host({ engine: init.engine, model: init.model! })
 
   /** docs/protocol.md, Dialling: the statement was verified before this is called. */
   async function connectOnward (libp2p: Libp2p, statement: Statement, clientAddress: string, client: string, signal: AbortSignal): Promise<Connection> {
@@ -144,6 +186,18 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     get sessions () {
       return parts?.server?.sessions ?? 0
     },
+    hosted,
+    host,
+    get directory () {
+      return parts?.discovery.directory
+    },
+    announce (update) {
+      Object.assign(extra, update)
+      parts?.discovery.changed()
+    },
+    async reachability (options) {
+      return await running().discovery.reachability(options)
+    },
     async start (options = {}) {
       options.signal?.throwIfAborted()
       await stopping
@@ -161,7 +215,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
         parts = undefined
         starting = undefined
         if (old !== undefined) {
-          clearInterval(old.joinTimer)
+          await old.discovery.stop()
           old.blocks?.stop()
           await old.server?.stop()
           await old.links.stop()
@@ -190,7 +244,7 @@ export async function askPeer (libp2p: Libp2p, address: string, milliseconds: nu
     try {
       connection = await libp2p.dial(target, { signal: both })
     } catch (error) {
-      throw new PeerUnreachableError(address, error)
+      throw new PeerUnreachableError(address, hasNetworkKey(libp2p) ? new Error(`${(error as Error).message} (it may have another network key, or none)`, { cause: error }) : error)
     }
     return await askInfo(connection, both)
   } catch (error) {
@@ -211,25 +265,4 @@ function parseAddress (address: string): ReturnType<typeof multiaddr> {
 
 function peerIdOf (address: string): string | undefined {
   return parseAddress(address).getComponents().findLast(component => component.name === 'p2p')?.value
-}
-
-function withoutPeer (address: string): string {
-  return address.replace(/\/p2p\/[A-Za-z0-9]+$/, '')
-}
-
-async function createNode (init: PeerNodeInit, privateKey: PrivateKey): Promise<Libp2p> {
-  return await createLibp2p({
-    privateKey,
-    start: false,
-    nodeInfo: { userAgent: SOFTWARE },
-    logger: init.logger ?? defaultLogger(),
-    addresses: { listen: init.listen ?? [], announce: init.announce ?? [] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES, maxReadBufferLength: READ_BUFFER_BYTES, maxWriteBufferLength: WRITE_BUFFER_BYTES } })],
-    connectionManager: { inboundConnectionThreshold: INBOUND_CONNECTIONS_PER_SECOND, maxIncomingPendingConnections: PENDING_INBOUND_CONNECTIONS },
-    // one slow ping must not end all sessions: stages have their own probes
-    connectionMonitor: { abortConnectionOnPingFailure: false },
-    services: { identify: identify(), ping: ping() }
-  })
 }

@@ -1,5 +1,6 @@
-import { KeyValueBudgetError, SessionLimitError } from '../engine/index.ts'
+import { KeyValueBudgetError, sameRange, SessionLimitError } from '../engine/index.ts'
 import type { Engine } from '../engine/index.ts'
+import type { UnitRange } from '../model/index.ts'
 import { KEEP_MILLISECONDS, PREFIX_STRIDE } from './constants.ts'
 
 /** A session of an engine with the names of its first positions, PREFIX_STRIDE positions for each. */
@@ -9,6 +10,8 @@ export interface NamedSession {
   readonly engineSession: number
   /** changes as the session does */
   readonly names: string[]
+  /** called when the cache has closed it for good */
+  readonly onClosed?: () => void
 }
 
 export interface FoundPrefix {
@@ -27,8 +30,8 @@ export interface PrefixCache {
   remove (session: NamedSession): void
   /** takes over a session that its client has closed; it is closed for good at the latest after KEEP_MILLISECONDS without use */
   keep (session: NamedSession, limit: number): void
-  /** the session of an owner that holds most of the positions with these names */
-  find (owner: string, names: readonly string[]): FoundPrefix | undefined
+  /** the session of an owner that holds most of the positions with these names, among those that run the same units; default: all of the engine's */
+  find (owner: string, names: readonly string[], range?: UnitRange): FoundPrefix | undefined
   /** closes all that is kept for an owner */
   drop (owner: string): void
   clear (): void
@@ -60,7 +63,12 @@ function createPrefixCache (engine: Engine): PrefixCache {
   function close (session: NamedSession): void {
     clearTimeout(kept.get(session))
     kept.delete(session)
+    end(session)
+  }
+
+  function end (session: NamedSession): void {
     engine.closeSession(session.engineSession)
+    session.onClosed?.()
   }
 
   /** Keeps a session as the last one used. */
@@ -73,6 +81,7 @@ function createPrefixCache (engine: Engine): PrefixCache {
   }
 
   const keptOf = (owner: string): NamedSession[] => [...kept.keys()].filter(session => session.owner === owner)
+  const rangeOf = (session: NamedSession): UnitRange => engine.sessionRange(session.engineSession)
 
   /** Names that both have in common. Each stands for all that comes before it, so the last common one is looked for. */
   function common (session: NamedSession, names: readonly string[]): number {
@@ -91,20 +100,21 @@ function createPrefixCache (engine: Engine): PrefixCache {
     keep (session, limit) {
       const { owner, engineSession, names } = session
       names.length = common(session, names)
+      const range = rangeOf(session)
       // one that goes as far is there already
-      if (limit === 0 || names.length === 0 || cache.find(owner, names)?.length === names.length * PREFIX_STRIDE) return engine.closeSession(engineSession)
-      for (const other of keptOf(owner)) if (common(other, names) === other.names.length) close(other)
+      if (limit === 0 || names.length === 0 || cache.find(owner, names, range)?.length === names.length * PREFIX_STRIDE) return end(session)
+      for (const other of keptOf(owner)) if (sameRange(rangeOf(other), range) && common(other, names) === other.names.length) close(other)
       const others = keptOf(owner)
       for (const other of others.slice(0, Math.max(0, others.length - limit + 1))) close(other)
       engine.truncate(engineSession, names.length * PREFIX_STRIDE)
       engine.release(engineSession)
       touch(session)
     },
-    find (owner, names) {
+    find (owner, names, range = engine.range) {
       let best: NamedSession | undefined
       let most = 0
       for (const session of [...open, ...kept.keys()]) {
-        const count = session.owner === owner ? common(session, names) : 0
+        const count = session.owner === owner && sameRange(rangeOf(session), range) ? common(session, names) : 0
         if (count <= most) continue
         most = count
         best = session

@@ -32,8 +32,8 @@ export interface PrefixNames {
   extend (ids: ArrayLike<number>): void
 }
 
-export function createPrefixNames (seed: Uint8Array): PrefixNames {
-  const names: string[] = []
+/** `names` is the list to be kept, an empty one. */
+export function createPrefixNames (seed: Uint8Array, names: string[] = []): PrefixNames {
   return {
     names,
     cut (length) {

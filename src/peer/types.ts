@@ -1,6 +1,7 @@
 import type { ComponentLogger } from '@libp2p/interface'
 import type { Architecture, BlockStore, Manifest, UnitRange } from '../model/index.ts'
 import type { Engine, RowOutput, RowResult } from '../engine/index.ts'
+import type { Clock, Directory, PeerRecord, Reachability } from './directory/index.ts'
 
 /** What names a model on the wire; an opened `Model` is one. */
 export interface ModelIdentity {
@@ -25,6 +26,10 @@ export interface PeerLimits {
   queuedBytesPerClient: number
   /** bytes of queued steps of all clients */
   queuedBytes: number
+  /** bytes of outputs of live sessions that are kept in memory, for stages that take the place of lost ones */
+  keptBytes: number
+  /** and beyond that in a file; with 0 for both nothing is kept */
+  keptDiskBytes: number
   /** frames a second on one stream, averaged; four times as many in a burst */
   framesPerSecond: number
   /** milliseconds after which a session without a frame is closed */
@@ -41,6 +46,43 @@ export interface PeerLimits {
   sharedBytesPerSecondAndPeer: number
 }
 
+/** `joining`: not yet; `draining`: no new sessions. */
+export type HostedState = 'joining' | 'serving' | 'draining'
+
+/** A range that a peer hosts, and whether it takes sessions there. */
+export interface HostedUnits {
+  range: UnitRange
+  state: HostedState
+}
+
+/** What a node is to host. */
+export interface HostInit {
+  engine: Engine
+  /** the same for all that a node hosts */
+  model: ModelIdentity
+}
+
+export interface DrainOptions extends AbortOptions {
+  /** how long to wait for sessions to be moved; default 30,000 */
+  milliseconds?: number
+}
+
+/** A range that a node hosts, until it is removed. The engine stays with the caller. */
+export interface HostedRange extends HostedUnits {
+  readonly range: UnitRange
+  readonly state: HostedState
+  /** of this range, right now */
+  readonly sessions: number
+  /**
+   * Takes no more sessions, tells the clients of those that are there, and waits until they have moved or the time is
+   * over; what is left is ended then. After an abort nothing is ended, and the range goes on draining. For good: a range
+   * that drains does not serve again.
+   */
+  drain (options?: DrainOptions): Promise<void>
+  /** ends its sessions at once; when it resolves, the engine is in no more use here */
+  remove (): Promise<void>
+}
+
 /** What a peer says about itself over the info protocol. */
 export interface PeerInfo {
   peerId: string
@@ -50,8 +92,17 @@ export interface PeerInfo {
   hosted?: {
     modelId: string
     manifest: Manifest
+    /** the first range that serves, or else the first; most peers have one */
     range: UnitRange
+    /** at least one; several while the peer moves from one to another */
+    ranges: HostedUnits[]
     limits: Pick<PeerLimits, 'sessionsPerClient' | 'rowsPerStep' | 'window' | 'contextLength'>
+    /** of all clients */
+    sessions: number
+    /** steps that have arrived and not been passed on */
+    queuedSteps: number
+    /** positions of KV cache that a new session may find */
+    freePositions: number
   }
   /** name and version of the software, for people; compatibility is decided by protocol ids and modelId */
   software: string
@@ -75,16 +126,54 @@ export interface PeerNodeInit {
   dialPolicy?: 'confirmed' | 'known'
   /** multiaddrs of peers to stay connected with; those that do not answer are reported as events */
   join?: string[]
+  /** how the node finds others and is found; without it there is no directory */
+  discovery?: DiscoveryInit
+  /** who may take part */
+  network?: NetworkInit
   /** libp2p's component logger; namespaces `efedllm:*` */
   logger?: ComponentLogger
   onEvent?: (event: PeerEvent) => void
+}
+
+export interface DiscoveryInit {
+  /** as `join` of the node */
+  join?: string[]
+  /** peers of the local network; default false */
+  mdns?: boolean
+  /** peers by way of a distributed hash table; default false */
+  dht?: boolean
+  /** `use`: connections by way of others where there is no other way; `serve`: let others come by way of this node, too. Default: neither */
+  relay?: 'use' | 'serve'
+  /** good neighbours are written down in the data directory, and tried after a restart; default true */
+  remember?: boolean
+  /**
+   * whether the node hears announcements as they come, and passes them on. Default: where it has an engine. Without it the
+   * directory knows what `refresh` brings: enough for a client, and a faster start
+   */
+  gossip?: boolean
+  /** ids of models to follow from the start, beside the one that is hosted */
+  models?: string[]
+  /** for tests: where the time comes from */
+  clock?: Clock
+}
+
+export interface NetworkInit {
+  /** 32 bytes that all peers of a private swarm have; others cannot connect */
+  key?: Uint8Array
+  /** PeerIds that may connect, and nobody else; this node's own need not be among them */
+  allow?: string[]
 }
 
 export type PeerEvent =
   | { type: 'peer:start', peerId: string, addresses: string[] }
   | { type: 'peer:join', address: string, error?: Error }
   | { type: 'peer:session-open', session: string, client: string, sessions: number }
+  | { type: 'peer:session-suspend', session: string, client: string, reason: string }
   | { type: 'peer:session-close', session: string, client: string, sessions: number, reason: string }
+  /** somebody was not let in, or too often */
+  | { type: 'peer:refused', peerId: string, reason: string }
+  /** it has become known, or has changed, whether others can connect */
+  | { type: 'peer:reachability' } & Reachability
   | { type: 'peer:stop' }
 
 /** A libp2p node that serves a range, or is only a client. `start` and `stop` are idempotent. */
@@ -95,11 +184,23 @@ export interface PeerNode {
   readonly addresses: string[]
   /** sessions served right now */
   readonly sessions: number
+  /** ranges that it hosts */
+  readonly hosted: readonly HostedRange[]
   start (options?: AbortOptions): Promise<void>
   stop (): Promise<void>
+  /** hosts `engine.range` too, at once, or from `start` on. Throws InvalidRequestError for a second model, a range that is hosted already, or too many */
+  host (init: HostInit): HostedRange
+  /** who hosts what, as far as this node knows; undefined without `discovery` */
+  readonly directory: Directory | undefined
+  /** adds to what the node announces beside what it hosts; what is `undefined` is no longer announced */
+  announce (update: AnnounceUpdate): void
+  /** asks connected peers whether they can connect to this node; throws nothing but the signal's reason, and NotStartedError */
+  reachability (options?: AbortOptions): Promise<Reachability>
   /** asks a peer what it hosts; throws PeerUnreachableError, IncompatibleVersionError, DeadlineError */
   info (address: string, options?: AbortOptions): Promise<PeerInfo>
 }
+
+export type AnnounceUpdate = Partial<Pick<PeerRecord, 'claim' | 'speed'>>
 
 export interface AbortOptions {
   signal?: AbortSignal
@@ -113,13 +214,40 @@ export interface Deadlines {
   open: number
   /** an answer to a chunk, counted from the later of sending it and the answer before it; default 60,000 */
   step: number
+  /** the same where the session knows how long its steps take, and another peer can go on: then this, or 20 times the usual where that is longer; default 5,000 */
+  stall: number
+  /** somebody who goes on with units that were lost, beginning with the loss; what is replayed takes as long as it takes. Default 30,000 */
+  repair: number
+}
+
+/** What is known of a peer that may be a stage. It is asked itself before anything depends on it. */
+export interface CandidateRecord {
+  peerId: string
+  /** multiaddrs */
+  addresses: string[]
+  ranges: HostedUnits[]
+  /** steps that wait there, where it says so */
+  queuedSteps?: number
+}
+
+/** Where candidates come from; a directory of peers is one. */
+export interface CandidateSource {
+  records (modelId: string): CandidateRecord[]
+  /** called when `records` may have changed; gives what ends that */
+  onChange (listener: () => void): () => void
+  /** asks anew; never throws but the signal's reason */
+  refresh (modelId: string, options?: AbortOptions): Promise<void>
+  /** the peer has failed before our eyes */
+  suspect (peerId: string, reason: string): void
 }
 
 export interface ConnectRouteInit {
   /** a started node */
   node: PeerNode
-  /** multiaddrs of peers that host the model */
+  /** multiaddrs of peers that host the model; more than are needed are spares */
   addresses: string[]
+  /** further peers that may be stages, and how one hears of them; default: the directory of the node, where it has one */
+  candidates?: CandidateSource
   /** the model, or its id */
   model: ModelIdentity | string
   /** engines on this machine that are stages of the route, in process; each runs its whole range */
@@ -153,6 +281,29 @@ export type RouteProgress =
   | { type: 'route:unusable', address: string, error: Error }
   | { type: 'route:planned', route: StageDescription[] }
   | { type: 'route:open', session: string, route: StageDescription[] }
+  /** stages that can no longer be relied on; what follows is `route:repaired`, or an error of the next step */
+  | { type: 'route:failed', session: string, failures: Error[] }
+  /** nobody hosts these units now */
+  | { type: 'route:waiting', session: string, missing: number[] }
+  | { type: 'route:repaired', session: string, repair: RouteRepair }
+
+/** How a session went on after it had lost stages, or had moved away from one that was going to leave. */
+export interface RouteRepair {
+  /** what was wrong with them; empty where they only said that they would leave */
+  failures: Error[]
+  /** stages that are no longer part of the route, as they were */
+  lost: StageDescription[]
+  /** that took their place */
+  replacements: StageDescription[]
+  /** as it is now */
+  route: StageDescription[]
+  /** from the failure to the route that works again */
+  milliseconds: number
+  /** positions that went through stages once more */
+  replayedPositions: number
+  /** routes that were tried */
+  attempts: number
+}
 
 /** A stage of a route. Numbers start at 1, as in error messages. */
 export interface StageDescription {
@@ -184,25 +335,29 @@ export interface StepTimings {
 
 /**
  * One session along a route. Steps run in the order of the calls. After a
- * rejected step the session holds the positions below the step's first one,
- * unless the error's `sessionLost` is true: then only `close` is of use.
+ * rejected step the session holds the positions below the step's first one. A
+ * stage that fails is replaced, what it held is computed again, and the step
+ * goes on: it only takes longer. Where nobody can replace it in time, the step
+ * is rejected with RouteLostError; the next one tries again.
  */
 export interface RouteSession {
   readonly id: string
+  /** as it is now: it changes when a stage is replaced */
   readonly route: StageDescription[]
   readonly architecture: Architecture
   /** positions held; not 0 at first where `promptIds` were found */
   readonly length: number
   /** ids of the positions held; changes as the session does */
   readonly heldIds: readonly number[]
-  /** positions the session can grow to */
+  /** positions the session can grow to; may become less when a stage is replaced */
   readonly capacity: number
   /** of the last step that completed */
   readonly lastTimings: StepTimings | undefined
   /**
    * Runs tokens through all stages; long inputs go in chunks that pipeline.
    * Gives a result for each row asked for, rows as in the request. Throws
-   * StageError and its kin naming stage, peer and range.
+   * RouteLostError, and StageFailedError where a stage cannot run the step and
+   * no other can either.
    */
   step (request: StepRequest, options?: AbortOptions): Promise<RowResult[]>
   /** forgets all positions from `length` on, on all stages */

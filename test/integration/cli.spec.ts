@@ -21,9 +21,9 @@ describe('command line, as processes', function () {
   afterEach(killAll)
 
   describe('what goes wrong', () => {
-    it('names stage and peer within 5 s when one of four is killed in mid-text', async () => {
+    it('names stage and peer within 5 s when one of four is killed in mid-text, and nobody is to be waited for', async () => {
       const swarm = await startSwarm('--peers', '4')
-      const client = start(['prompt', prompt, '--join', swarm.ready.join, ...endless])
+      const client = start(['prompt', prompt, '--join', swarm.ready.join, '--wait', '0', ...endless])
       await client.until('stdout', /\w{3,} \w/)
       const { pid, peerId } = swarm.ready.peers[2]
       process.kill(pid, 'SIGKILL')
@@ -39,7 +39,7 @@ describe('command line, as processes', function () {
 
     it('names stage and peer when a peer freezes', async () => {
       const swarm = await startSwarm('--peers', '2')
-      const client = start(['prompt', prompt, '--join', swarm.ready.join, '--deadline', '2s', ...endless])
+      const client = start(['prompt', prompt, '--join', swarm.ready.join, '--deadline', '2s', '--wait', '0', ...endless])
       await client.until('stdout', /\w{3,} \w/)
       const { pid, peerId } = swarm.ready.peers[1]
       process.kill(pid, 'SIGSTOP')

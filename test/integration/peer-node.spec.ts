@@ -75,7 +75,15 @@ describe('peer: node', () => {
       peerId: peer.node.peerId,
       addresses: peer.node.addresses,
       software: 'efedllm/0.1.0',
-      hosted: { ...stubModel(), range: { from: 2, to: 5 }, limits: { rowsPerStep: 99, window: 3, contextLength: 500, sessionsPerClient: 7 } }
+      hosted: {
+        ...stubModel(),
+        range: { from: 2, to: 5 },
+        ranges: [{ range: { from: 2, to: 5 }, state: 'serving' }],
+        limits: { rowsPerStep: 99, window: 3, contextLength: 500, sessionsPerClient: 7 },
+        sessions: 0,
+        queuedSteps: 0,
+        freePositions: 1 << 20
+      }
     })
     expect((await rejection(client.info(peer.address, { signal: AbortSignal.abort(new Error('no')) }))).message).to.equal('no')
   })

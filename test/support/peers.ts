@@ -3,13 +3,12 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { STAGE_PROTOCOL } from '../../src/peer/constants.ts'
 import { createPeerNode } from '../../src/peer/index.ts'
 import type { PeerEvent, PeerNode, PeerNodeInit } from '../../src/peer/index.ts'
-import { createLink } from '../../src/peer/link.ts'
-import type { Link } from '../../src/peer/link.ts'
 import { startedNode } from '../../src/peer/node.ts'
-import { decodeError, decodeOpened, encodeOpen, Kind } from '../../src/peer/wire/index.ts'
-import type { ErrorRecord, Frame, FrameInit, OpenRecord } from '../../src/peer/wire/index.ts'
+import { decodeOpened, Kind } from '../../src/peer/wire/index.ts'
 import { manifestId } from '../../src/model/index.ts'
 import type { Architecture, UnitRange } from '../../src/model/index.ts'
+import { createRawLink } from './raw-link.ts'
+import type { RawLink } from './raw-link.ts'
 import { createStubEngine, stubManifest } from './stub-engine.ts'
 import type { StubEngine, StubEngineOptions } from './stub-engine.ts'
 
@@ -21,6 +20,8 @@ export function stubModel (architecture?: Architecture, salt = 0) {
 export interface StubPeer {
   node: PeerNode
   engine: StubEngine
+  /** PeerId, also when it is stopped */
+  readonly id: string
   address: string
   events: PeerEvent[]
   /** resolves with the next event of this type, or one that has come already */
@@ -29,7 +30,7 @@ export interface StubPeer {
   cut (): void
 }
 
-export interface StubPeerOptions extends StubEngineOptions, Pick<PeerNodeInit, 'limits' | 'dialPolicy' | 'join'> {
+export interface StubPeerOptions extends StubEngineOptions, Pick<PeerNodeInit, 'limits' | 'dialPolicy' | 'join' | 'listen' | 'discovery' | 'network' | 'dataDirectory' | 'share'> {
   salt?: number
 }
 
@@ -44,10 +45,14 @@ export function createSwarm () {
     const node = createPeerNode({
       engine,
       model: stubModel(engine.architecture, options.salt),
-      listen: ['/ip4/127.0.0.1/tcp/0'],
+      listen: options.listen ?? ['/ip4/127.0.0.1/tcp/0'],
       limits: options.limits,
       dialPolicy: options.dialPolicy,
       join: options.join,
+      discovery: options.discovery,
+      network: options.network,
+      dataDirectory: options.dataDirectory,
+      share: options.share,
       onEvent: event => {
         events.push(event)
         for (const waiter of waiters) waiter()
@@ -58,6 +63,7 @@ export function createSwarm () {
     return {
       node,
       engine,
+      id: node.peerId,
       address: node.addresses[0],
       events,
       async event (type, count = 1) {
@@ -79,8 +85,8 @@ export function createSwarm () {
     }
   }
 
-  async function client (): Promise<PeerNode> {
-    const node = createPeerNode({})
+  async function client (init: PeerNodeInit = {}): Promise<PeerNode> {
+    const node = createPeerNode(init)
     nodes.push(node)
     await node.start()
     return node
@@ -98,63 +104,13 @@ export function createSwarm () {
   }
 }
 
-/** Speaks frames with a stage, whatever they are. */
-export interface RawLink {
-  readonly self: string
-  readonly link: Link
-  send (frame: Partial<FrameInit> & { kind: FrameInit['kind'] }): void
-  /** the next frame of this kind, also one that has come already */
-  next (kind: FrameInit['kind']): Promise<Frame>
-  nextError (): Promise<ErrorRecord>
-  open (record: Partial<OpenRecord> & { range: UnitRange }, init?: Partial<FrameInit>): void
-  pause (): void
-  resume (): void
-  readonly closed: Promise<void>
-}
+export type { RawLink }
 
-export async function rawLink (node: PeerNode, address: string, session = randomBytes(16).toString('hex')): Promise<RawLink> {
+export async function rawLink (node: PeerNode, address: string, session = randomBytes(16).toString('hex'), modelId = stubModel().modelId): Promise<RawLink> {
   const { libp2p, log } = startedNode(node)
   const connection = await libp2p.dial(multiaddr(address))
   const stream = await connection.newStream(STAGE_PROTOCOL)
-  const frames: Frame[] = []
-  let wake = (): void => {}
-  const closed = Promise.withResolvers<void>()
-  const link = createLink({
-    stream,
-    peer: connection.remotePeer.toString(),
-    remoteAddress: connection.remoteAddr.toString(),
-    cap: 32 << 20,
-    log,
-    handlers: {
-      onFrame: frame => {
-        frames.push(frame)
-        wake()
-      },
-      onClose: () => closed.resolve()
-    }
-  })
-  const raw: RawLink = {
-    self: node.peerId,
-    link,
-    send: frame => link.send({ session, epoch: 1, sequence: 1, ...frame }),
-    async next (kind) {
-      for (;;) {
-        const index = frames.findIndex(frame => frame.kind === kind)
-        if (index >= 0) return frames.splice(index, 1)[0]
-        await new Promise<void>(resolve => { wake = resolve })
-      }
-    },
-    async nextError () {
-      return decodeError((await raw.next(Kind.error)).record!)
-    },
-    open (record, init = {}) {
-      raw.send({ kind: Kind.open, ...init, record: encodeOpen({ modelId: stubModel().modelId, stage: 1, stages: 1, capacity: 0, upstream: node.peerId, downstream: node.peerId, prefix: [], ...record }) })
-    },
-    pause: () => stream.pause(),
-    resume: () => stream.resume(),
-    closed: closed.promise
-  }
-  return raw
+  return createRawLink({ self: node.peerId, stream, peer: connection.remotePeer.toString(), remoteAddress: connection.remoteAddr.toString(), session, modelId, log })
 }
 
 /** Opens a session along two stages by hand, step by step as docs/protocol.md says; the caller has both links and the confirmation. */

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline'
+import { checkInvited, readAccess } from '../access.ts'
 import { consume } from '../answer.ts'
 import { conversationIds, pastTurn } from '../chat-history.ts'
 import { checkRoute, connect } from '../connect.ts'
@@ -32,10 +33,12 @@ In the chat: /reset starts anew, /exit or Ctrl-D ends; Ctrl-C stops an answer.
 
 Example:
   $ efedllm chat --model smollm2-135m-instruct --join /ip4/192.168.1.7/tcp/4001/p2p/12D3KooW…`)
-    .action(async (flags: ChatFlags) => {
+    .action(async (typed: ChatFlags) => {
+      const flags = { ...typed, ...await readAccess(typed) }
       checkRoute(flags)
       const progress = createProgress(context.terminal, flags)
       const model = await openModelByName(context, flags.model, progress, flags)
+      checkInvited(model, flags)
       // refuses a model without a template before anything is loaded
       model.renderChat([{ role: 'user', content: '' }])
       const connection = await connect({ context, options: flags, model, progress })
@@ -75,7 +78,7 @@ async function converse (context: Context, flags: ChatFlags, model: Model, conne
       result = await run()
     } catch (error) {
       // only a session that was idle is taken away, so nothing is written of this answer yet
-      if (describeError(error).code !== 'ERR_SESSION_EVICTED') throw error
+      if (!wasEvicted(error)) throw error
       note(terminal, style(terminal, 'dim', 'the peers needed the memory of this conversation; it is computed anew'))
       session = await connection.reopen(promptIds)
       result = await run()
@@ -126,4 +129,10 @@ async function converse (context: Context, flags: ChatFlags, model: Model, conne
     lines.close()
   }
   context.exitCode = interruptCode(signal)
+}
+
+/** The peers wanted the memory of the conversation, and had none for it when it came back. */
+function wasEvicted (error: unknown): boolean {
+  const { code } = describeError(error)
+  return code === 'ERR_SESSION_EVICTED' || (code === 'ERR_ROUTE_LOST' && describeError((error as Error).cause).code === 'ERR_SESSION_EVICTED')
 }

@@ -25,6 +25,11 @@ export class OracleArithmetic implements Arithmetic<OracleCache> {
   #frequencies: Float64Array
   #epsilon: number
 
+  readonly keyValues = {
+    read: (cache: OracleCache, position: number, bytes: Uint8Array): void => { cache.read(this.#architecture, position, bytes) },
+    write: (cache: OracleCache, position: number, bytes: Uint8Array): void => { cache.write(this.#architecture, position, bytes) }
+  }
+
   constructor (architecture: Architecture, units: OracleUnits) {
     this.#architecture = architecture
     this.#units = units

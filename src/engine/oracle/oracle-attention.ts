@@ -14,6 +14,9 @@ export interface AttentionShape {
   window: number
 }
 
+/** Of a position's keys, and of its values. */
+type HeadShape = Pick<AttentionShape, 'keyValueHeadCount' | 'headSize'>
+
 /** Quantised keys and values of one layer of one session: per position, keyValueHeadCount × headSize codes. */
 export class OracleCache {
   keys = new Int8Array(0)
@@ -33,14 +36,7 @@ export class OracleCache {
   /** Section 5, step 4: stores the rows of keys and values from `position` on. */
   store (keys: Float32Array, values: Float32Array, position: number, rows: number, block: number): void {
     const width = keys.length / rows
-    const end = (position + rows) * width
-    if (end > this.keys.length) {
-      const size = Math.max(end, 2 * this.keys.length)
-      this.keys = grown(this.keys, new Int8Array(size))
-      this.values = grown(this.values, new Int8Array(size))
-      this.keyScales = grown(this.keyScales, new Float32Array(size / block))
-      this.valueScales = grown(this.valueScales, new Float32Array(size / block))
-    }
+    this.#grow((position + rows) * width, block)
     const from = position * width
     const keyCodes = this.keys.subarray(from)
     const valueCodes = this.values.subarray(from)
@@ -48,6 +44,49 @@ export class OracleCache {
       this.keyScales[(from + at) / block] = quantise(keys, at, block, LIMIT_8, keyCodes)
       this.valueScales[(from + at) / block] = quantise(values, at, block, LIMIT_8, valueCodes)
     }
+  }
+
+  /** Section 11: a position as bytes. */
+  read (shape: HeadShape, position: number, bytes: Uint8Array): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.#walk(shape, position,
+      (codes, index, at) => { view.setInt8(at, codes[index]) },
+      (scales, index, at) => { view.setFloat32(at, scales[index], true) })
+  }
+
+  /** Section 11: a position from bytes. */
+  write (shape: HeadShape, position: number, bytes: Uint8Array): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.#grow((position + 1) * shape.keyValueHeadCount * shape.headSize, Math.min(32, shape.headSize))
+    this.#walk(shape, position,
+      (codes, index, at) => { codes[index] = view.getInt8(at) },
+      (scales, index, at) => { scales[index] = view.getFloat32(at, true) })
+  }
+
+  /** All codes and scales of a position in the order of section 11, each with its place in the bytes. */
+  #walk (
+    { keyValueHeadCount, headSize }: HeadShape, position: number,
+    code: (codes: Int8Array, index: number, at: number) => void, scale: (scales: Float32Array, index: number, at: number) => void
+  ): void {
+    const block = Math.min(32, headSize)
+    let at = 0
+    for (let head = 0; head < keyValueHeadCount; head++) {
+      const first = (position * keyValueHeadCount + head) * headSize
+      for (const [codes, scales] of [[this.keys, this.keyScales], [this.values, this.valueScales]] as const) {
+        for (let d = 0; d < headSize; d++) code(codes, first + d, at++)
+        for (let b = 0; b < headSize / block; b++, at += 4) scale(scales, first / block + b, at)
+      }
+    }
+  }
+
+  /** Room for `end` codes of keys, and of values. */
+  #grow (end: number, block: number): void {
+    if (end <= this.keys.length) return
+    const size = Math.max(end, 2 * this.keys.length)
+    this.keys = grown(this.keys, new Int8Array(size))
+    this.values = grown(this.values, new Int8Array(size))
+    this.keyScales = grown(this.keyScales, new Float32Array(size / block))
+    this.valueScales = grown(this.valueScales, new Float32Array(size / block))
   }
 }
 

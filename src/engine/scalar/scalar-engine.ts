@@ -1,6 +1,7 @@
 import type { Architecture, UnitName, UnitRange } from '../../model/index.ts'
 import { checkBatch } from '../batch.ts'
-import { EngineStoppedError, NotFiniteError } from '../errors.ts'
+import { EngineStoppedError, NotFiniteError, SessionBusyError, UnsupportedProfileError } from '../errors.ts'
+import { checkKeyValueSpan, checkKeyValueWrite, keyValueBytesPerPosition, keyValueShape } from '../key-values.ts'
 import type { CheckedItem } from '../batch.ts'
 import type { AbortOptions, BatchItem, BatchResult, Engine, EngineInit, OpenSessionOptions, RowOutput, RowResult } from '../types.ts'
 import { bestLogits } from './best-logits.ts'
@@ -18,6 +19,11 @@ export interface Arithmetic<Cache> {
   /** rows × vocabularySize, of rows × hiddenSize */
   logits (hidden: Float32Array, rows: number): Float32Array
   logSumExp (logits: Float32Array): number
+  /** the bytes of one position in the cache of a layer, for arithmetic of profile exact-1: docs/numerics.md, section 11 */
+  keyValues?: {
+    read (cache: Cache, position: number, bytes: Uint8Array): void
+    write (cache: Cache, position: number, bytes: Uint8Array): void
+  }
 }
 
 /** The event loop gets a turn at least this often between units, so that an abort is seen. */
@@ -33,6 +39,8 @@ export class ScalarEngine<Cache> implements Engine {
   #arithmetic: Arithmetic<Cache>
   #sessions: Sessions<Map<number, Cache>>
   #queue: Promise<unknown> = Promise.resolve()
+  /** the batch under way */
+  #running: CheckedItem[] | undefined
   #stopped = false
   #lastYield = 0
 
@@ -42,6 +50,7 @@ export class ScalarEngine<Cache> implements Engine {
     this.#arithmetic = arithmetic
     const { contextLength } = init.architecture
     this.#sessions = new Sessions({
+      range: init.range,
       positions: init.keyValuePositions ?? contextLength * 4,
       contextLength,
       createState: () => new Map(),
@@ -56,11 +65,32 @@ export class ScalarEngine<Cache> implements Engine {
     return this.#sessions.open(options)
   }
 
+  sessionRange (session: number): UnitRange { return this.#sessions.range(session) }
   sessionLength (session: number): number { return this.#sessions.length(session) }
   reserve (session: number, from: number, to: number): void { this.#sessions.reserve(session, from, to) }
   release (session: number): void { this.#sessions.release(session) }
   truncate (session: number, length: number): void { this.#sessions.truncate(session, length) }
   closeSession (session: number): void { this.#sessions.close(session) }
+
+  readKeyValues (session: number, from: number, to: number): Uint8Array {
+    if (this.#stopped) throw new EngineStoppedError()
+    checkKeyValueSpan(from, to, this.#sessions.length(session))
+    const { read } = this.#keyValues()
+    const bytes = new Uint8Array((to - from) * keyValueBytesPerPosition(this.architecture, this.#sessions.range(session)))
+    this.#forEachCache(session, from, to, bytes, read)
+    return bytes
+  }
+
+  writeKeyValues (session: number, from: number, bytes: Uint8Array, to?: number): void {
+    if (this.#stopped) throw new EngineStoppedError()
+    const [length, range] = [this.#sessions.length(session), this.#sessions.range(session)]
+    if (this.#running?.some(({ item }) => item.session === session) === true) throw new SessionBusyError(session)
+    const { write } = this.#keyValues()
+    const end = checkKeyValueWrite({ architecture: this.architecture, range, length, from, bytes, to })
+    this.#sessions.write([{ session, from, to: end }])
+    this.#forEachCache(session, from, end, bytes, write)
+    this.#sessions.commit(session, end)
+  }
 
   run (batch: BatchItem[], options: AbortOptions = {}): Promise<BatchResult[]> {
     const result = this.#queue.then(() => this.#run(batch, options.signal))
@@ -74,14 +104,13 @@ export class ScalarEngine<Cache> implements Engine {
     this.#sessions.clear()
   }
 
-  get #hasHead (): boolean { return this.range.to === this.architecture.layerCount + 2 }
-
   async #run (batch: BatchItem[], signal?: AbortSignal): Promise<BatchResult[]> {
     if (this.#stopped) throw new EngineStoppedError()
     signal?.throwIfAborted()
     const checked = this.#check(batch)
     const before = new Map(batch.map(item => [item.session, this.#sessions.length(item.session)]))
-    this.#sessions.write(checked)
+    this.#sessions.write(checked.map(({ item: { session, position }, end }) => ({ session, from: position, to: end })))
+    this.#running = checked
     try {
       const results = []
       for (const item of checked) results.push(await this.#runItem(item, signal))
@@ -94,41 +123,70 @@ export class ScalarEngine<Cache> implements Engine {
       for (const { session, position } of batch) before.set(session, Math.min(before.get(session)!, position))
       for (const [session, length] of before) this.#sessions.commit(session, length)
       throw error
+    } finally {
+      this.#running = undefined
     }
   }
 
   #check (batch: BatchItem[]): CheckedItem[] {
-    const { architecture, range } = this
-    return checkBatch(batch, { architecture, range, contextLength: architecture.contextLength, lengthOf: session => this.#sessions.length(session) })
+    const { architecture } = this
+    return checkBatch(batch, {
+      architecture,
+      contextLength: architecture.contextLength,
+      lengthOf: session => this.#sessions.length(session),
+      rangeOf: session => this.#sessions.range(session)
+    })
   }
 
-  async #runItem ({ item, rows }: CheckedItem, signal?: AbortSignal): Promise<BatchResult> {
+  async #runItem ({ item, range, rows }: CheckedItem, signal?: AbortSignal): Promise<BatchResult> {
     const started = performance.now()
     const { hiddenSize, layerCount } = this.architecture
     const state = this.#sessions.state(item.session)
     let hidden: Float32Array
-    if (this.range.from === 0) {
+    if (range.from === 0) {
       hidden = this.#arithmetic.embed(item.tokens!)
       checkFinite('embed', hidden, hiddenSize, item.position)
     } else {
       hidden = item.hidden!.slice()
     }
-    for (let unit = Math.max(this.range.from, 1); unit < Math.min(this.range.to, layerCount + 1); unit++) {
+    for (let unit = Math.max(range.from, 1); unit < Math.min(range.to, layerCount + 1); unit++) {
       await this.#yield(signal)
       const layer = unit - 1
-      let cache = state.get(layer)
-      if (cache === undefined) state.set(layer, cache = this.#arithmetic.createCache())
-      this.#arithmetic.layer(layer, hidden, rows, item.position, cache)
+      this.#arithmetic.layer(layer, hidden, rows, item.position, this.#cacheOf(state, layer))
       checkFinite(`layer ${layer}`, hidden, hiddenSize, item.position)
     }
     const result: BatchResult = { session: item.session, milliseconds: 0 }
-    if (this.#hasHead) {
+    if (range.to === layerCount + 2) {
       result.rows = await this.#head(hidden, item, signal)
     } else {
       result.hidden = hidden
     }
     result.milliseconds = performance.now() - started
     return result
+  }
+
+  #cacheOf (state: Map<number, Cache>, layer: number): Cache {
+    let cache = state.get(layer)
+    if (cache === undefined) state.set(layer, cache = this.#arithmetic.createCache())
+    return cache
+  }
+
+  #keyValues (): NonNullable<Arithmetic<Cache>['keyValues']> {
+    if (this.#arithmetic.keyValues === undefined) throw new UnsupportedProfileError()
+    return this.#arithmetic.keyValues
+  }
+
+  /** Goes through bytes of a KV cache in their order: positions, and in each the layers. */
+  #forEachCache (session: number, from: number, to: number, bytes: Uint8Array, visit: (cache: Cache, position: number, bytes: Uint8Array) => void): void {
+    const range = this.#sessions.range(session)
+    const state = this.#sessions.state(session)
+    const { layerBytes } = keyValueShape(this.architecture)
+    let at = 0
+    for (let position = from; position < to; position++) {
+      for (let unit = Math.max(range.from, 1); unit < Math.min(range.to, this.architecture.layerCount + 1); unit++) {
+        visit(this.#cacheOf(state, unit - 1), position, bytes.subarray(at, at += layerBytes))
+      }
+    }
   }
 
   async #head (hidden: Float32Array, item: BatchItem, signal?: AbortSignal): Promise<RowResult[]> {

@@ -1,11 +1,14 @@
 import { PageAllocator } from '../page-allocator.ts'
-import type { CheckedItem } from '../batch.ts'
+import type { PositionRange } from '../page-allocator.ts'
+import type { UnitRange } from '../../model/index.ts'
 import type { OpenSessionOptions } from '../types.ts'
 
 /** Sessions are small; this only keeps a caller that never closes from growing without end. */
 const SESSION_LIMIT = 4096
 
 export interface SessionsInit<State> {
+  /** of the engine */
+  range: UnitRange
   /** budget */
   positions: number
   contextLength: number
@@ -24,7 +27,7 @@ export class Sessions<State> {
 
   constructor (init: SessionsInit<State>) {
     this.#init = init
-    this.#allocator = new PageAllocator({ pages: init.positions, pagePositions: 1, sessions: SESSION_LIMIT, contextLength: init.contextLength })
+    this.#allocator = new PageAllocator({ range: init.range, pages: init.positions, pagePositions: 1, sessions: SESSION_LIMIT, contextLength: init.contextLength })
   }
 
   get free (): number { return this.#allocator.freePositions }
@@ -38,6 +41,8 @@ export class Sessions<State> {
 
   length (id: number): number { return this.#allocator.length(id) }
 
+  range (id: number): UnitRange { return this.#allocator.range(id) }
+
   /** of a session that is open */
   state (id: number): State { return this.#states.get(id)! }
 
@@ -45,10 +50,8 @@ export class Sessions<State> {
 
   release (session: number): void { this.#allocator.release(session) }
 
-  /** Takes room for all that a batch writes, or throws KeyValueBudgetError. */
-  write (batch: CheckedItem[]): void {
-    this.#allocator.write(batch.map(({ item: { session, position }, end }) => ({ session, from: position, to: end })))
-  }
+  /** Takes room for all that is going to be written, or throws KeyValueBudgetError. */
+  write (ranges: PositionRange[]): void { this.#allocator.write(ranges) }
 
   /** Sets the positions that a session holds. */
   commit (id: number, length: number): void { this.#allocator.commit(id, length) }

@@ -22,7 +22,7 @@ export class Attention {
   readonly #block: number
   readonly #scale: number
   readonly #weights: number
-  #step: Step = { rows: 0, positions: [], tables: [], outputs: [] }
+  #step: Step = { range: { from: 0, to: 0 }, rows: 0, positions: [], tables: [], outputs: [] }
 
   constructor (arena: Arena, architecture: Architecture, unit: UnitLayout) {
     this.#arena = arena

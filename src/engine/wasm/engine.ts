@@ -1,17 +1,20 @@
 import { availableParallelism } from 'node:os'
 import { unitName } from '../unit-name.ts'
 import { checkBatch } from '../batch.ts'
-import { EngineStoppedError, NotFiniteError } from '../errors.ts'
+import { EngineStoppedError, NotFiniteError, SessionBusyError } from '../errors.ts'
+import { checkKeyValueSpan, checkKeyValueWrite, keyValueBytesPerPosition } from '../key-values.ts'
 import { createArenaMemory } from './arena.ts'
 import { layOutArenas } from './arena-layout.ts'
 import { ARENA_WEIGHT_BYTES, DEFAULT_CONTEXTS, MAX_ROWS } from './constants.ts'
+import { KeyValueBytes } from './key-value-bytes.ts'
 import { createKeyValueCache } from './key-value-cache.ts'
 import { kernelCacheKey, readKernelChoice, writeKernelChoice } from './kernel-cache.ts'
 import { availableVariants, compileKernels, readKernels } from './kernels.ts'
 import { cutPasses } from './passes.ts'
-import { contestants, raceMatrix } from './race.ts'
+import { byteMatrix, contestants, raceMatrix } from './race.ts'
 import { ThreadPool } from './thread-pool.ts'
 import type { Architecture, UnitRange, UnitSource } from '../../model/index.ts'
+import type { CheckedItem } from '../batch.ts'
 import type { PageAllocator } from '../page-allocator.ts'
 import type { AbortOptions, BatchItem, BatchResult, Engine, EngineInit, KernelReport, OpenSessionOptions, RowResult } from '../types.ts'
 import type { ArenaLayout } from './arena-layout.ts'
@@ -44,8 +47,13 @@ class WasmEngine implements Engine {
   kernels: KernelReport
   readonly #module: Uint8Array
   readonly #arenas: Array<{ layout: ArenaLayout, memory: WebAssembly.Memory }>
+  /** where each unit is, by its number */
+  readonly #arenaOf: Array<{ layout: ArenaLayout, memory: WebAssembly.Memory }> = []
   readonly #pool: ThreadPool
   readonly #cache: PageAllocator
+  readonly #keyValues: KeyValueBytes
+  /** the batch under way */
+  #running: CheckedItem[] | undefined
   /** the end of the queue of batches */
   #last: Promise<unknown> = Promise.resolve()
   /** batches that run or wait */
@@ -68,10 +76,12 @@ class WasmEngine implements Engine {
       arenaBytes: init.arenaBytes ?? ARENA_WEIGHT_BYTES
     })
     const variant = init.variant ?? availableVariants()[0]
-    this.kernels = { vector: variant, tile: variant, streams: 4, cached: false }
+    this.kernels = { vector: variant, tile: variant, bytes: variant, streams: 4, cached: false }
     this.#module = init.kernels ?? readKernels(variant)
     this.#arenas = layouts.map(layout => ({ layout, memory: createArenaMemory(layout) }))
-    this.#cache = createKeyValueCache(this.#arenas)
+    for (const arena of this.#arenas) for (const { unit } of arena.layout.units) this.#arenaOf[unit] = arena
+    this.#cache = createKeyValueCache(range, this.#arenas)
+    this.#keyValues = new KeyValueBytes(architecture, this.#arenas)
     this.#pool = new ThreadPool({ architecture, arenas: this.#arenas, module: compileKernels(variant, this.#module), kernels: this.kernels }, threads)
   }
 
@@ -95,7 +105,7 @@ class WasmEngine implements Engine {
   async #chooseKernels (cache: string | undefined): Promise<void> {
     const matrix = raceMatrix(this.#arenas[0].layout)
     if (matrix === undefined) return
-    const key = kernelCacheKey(this.#module, matrix)
+    const key = kernelCacheKey(this.#module, matrix, byteMatrix(this.#arenas[0].layout))
     const known = cache === undefined ? undefined : await readKernelChoice(cache, key, contestants())
     const choice = known ?? (await this.#pool.ask(0, { type: 'race' })).kernels!
     await this.#pool.useKernels(choice)
@@ -110,6 +120,10 @@ class WasmEngine implements Engine {
   openSession (options?: OpenSessionOptions): number {
     if (this.#stopped) throw new EngineStoppedError()
     return this.#cache.open(options)
+  }
+
+  sessionRange (session: number): UnitRange {
+    return this.#cache.range(session)
   }
 
   sessionLength (session: number): number {
@@ -132,6 +146,25 @@ class WasmEngine implements Engine {
     this.#cache.close(session)
   }
 
+  readKeyValues (session: number, from: number, to: number): Uint8Array {
+    if (this.#stopped) throw new EngineStoppedError()
+    checkKeyValueSpan(from, to, this.#cache.length(session))
+    const range = this.#cache.range(session)
+    const bytes = new Uint8Array((to - from) * keyValueBytesPerPosition(this.architecture, range))
+    this.#keyValues.read({ range, table: this.#cache.table(session), from, to }, bytes)
+    return bytes
+  }
+
+  writeKeyValues (session: number, from: number, bytes: Uint8Array, to?: number): void {
+    if (this.#stopped) throw new EngineStoppedError()
+    const [length, range] = [this.#cache.length(session), this.#cache.range(session)]
+    if (this.#running?.some(({ item }) => item.session === session) === true) throw new SessionBusyError(session)
+    const end = checkKeyValueWrite({ architecture: this.architecture, range, length, from, bytes, to })
+    this.#cache.write([{ session, from, to: end }])
+    this.#keyValues.write({ range, table: this.#cache.table(session), from, to: end }, bytes)
+    this.#cache.commit(session, end)
+  }
+
   async run (batch: BatchItem[], options: AbortOptions = {}): Promise<BatchResult[]> {
     // at once where nothing else runs: by way of a promise it would wait for the end of the caller's callback
     const turn = this.#batches++ === 0 ? this.#runBatch(batch, options) : this.#last.then(async () => await this.#runBatch(batch, options))
@@ -149,15 +182,18 @@ class WasmEngine implements Engine {
   async #runBatch (batch: BatchItem[], { signal }: AbortOptions): Promise<BatchResult[]> {
     if (this.#stopped) throw new EngineStoppedError()
     signal?.throwIfAborted()
-    const { architecture, range } = this
+    const { architecture } = this
     const lengthOf = (session: number) => this.#cache.length(session)
-    const checked = checkBatch(batch, { architecture, range, contextLength: architecture.contextLength, lengthOf })
+    const rangeOf = (session: number) => this.#cache.range(session)
+    const checked = checkBatch(batch, { architecture, contextLength: architecture.contextLength, lengthOf, rangeOf })
     const kept = new Map(batch.map(({ session }) => [session, lengthOf(session)]))
-    const hasHead = range.to === architecture.layerCount + 2
-    const results = checked.map(({ item, rows }): BatchResult => ({
-      session: item.session, milliseconds: 0, ...(hasHead ? { rows: [] } : { hidden: new Float32Array(rows * architecture.hiddenSize) })
+    const results = checked.map(({ item, range, rows }): BatchResult => ({
+      session: item.session,
+      milliseconds: 0,
+      ...(range.to === architecture.layerCount + 2 ? { rows: [] } : { hidden: new Float32Array(rows * architecture.hiddenSize) })
     }))
     this.#cache.write(checked.map(({ item: { session, position }, end }) => ({ session, from: position, to: end })))
+    this.#running = checked
     try {
       for (const pass of cutPasses(checked, MAX_ROWS)) {
         signal?.throwIfAborted()
@@ -172,13 +208,16 @@ class WasmEngine implements Engine {
       for (const { session, position } of batch) kept.set(session, Math.min(kept.get(session)!, position))
       for (const [session, length] of kept) this.#cache.commit(session, length)
       throw error
+    } finally {
+      this.#running = undefined
     }
   }
 
   async #runPass (pass: Segment[], results: BatchResult[]): Promise<void> {
-    const step: Step = { rows: 0, positions: [], tables: [], outputs: [] }
+    const { range } = pass[0]
+    const step: Step = { range, rows: 0, positions: [], tables: [], outputs: [] }
     for (const { item, from, count } of pass) {
-      this.#writeInput(item, from, count, step.rows)
+      this.#writeInput(range.from, item, from, count, step.rows)
       const table = this.#cache.table(item.session)
       for (const { row, output } of item.outputs ?? []) {
         if (row >= from && row < from + count) step.outputs.push({ row: step.rows + row - from, output })
@@ -196,7 +235,7 @@ class WasmEngine implements Engine {
       const result = results[index]
       // rows of one pass cost the same, whoever they belong to
       result.milliseconds += milliseconds * count / step.rows
-      if (result.hidden !== undefined) this.#readHidden(result.hidden, from, count, first)
+      if (result.hidden !== undefined) this.#readHidden(range.to - 1, result.hidden, from, count, first)
       for (; next < rows.length && rows[next].row < first + count; next++) {
         result.rows?.push({ ...rows[next], row: rows[next].row - first + from })
       }
@@ -215,9 +254,10 @@ class WasmEngine implements Engine {
     }
   }
 
-  #writeInput (item: BatchItem, from: number, count: number, row: number): void {
-    const { layout: { scratch }, memory } = this.#arenas[0]
-    if (this.range.from === 0) {
+  /** Rows of an item, for the first unit that runs. */
+  #writeInput (unit: number, item: BatchItem, from: number, count: number, row: number): void {
+    const { layout: { scratch }, memory } = this.#arenaOf[unit]
+    if (unit === 0) {
       new Uint32Array(memory.buffer, scratch.tokens + row * 4, count).set(item.tokens!.subarray(from, from + count))
     } else {
       const { hiddenSize } = this.architecture
@@ -226,8 +266,9 @@ class WasmEngine implements Engine {
     }
   }
 
-  #readHidden (hidden: Float32Array, from: number, count: number, row: number): void {
-    const { layout: { scratch }, memory } = this.#arenas[this.#arenas.length - 1]
+  /** Rows of a result, from the last unit that has run. */
+  #readHidden (unit: number, hidden: Float32Array, from: number, count: number, row: number): void {
+    const { layout: { scratch }, memory } = this.#arenaOf[unit]
     const { hiddenSize } = this.architecture
     hidden.set(new Float32Array(memory.buffer, scratch.hidden + row * hiddenSize * 4, count * hiddenSize), from * hiddenSize)
   }

@@ -1,5 +1,6 @@
 import { MAX_SESSIONS, PAGE_TILES, TILE } from './constants.ts'
 import { PageAllocator } from '../page-allocator.ts'
+import type { UnitRange } from '../../model/index.ts'
 import type { ArenaLayout } from './arena-layout.ts'
 
 /**
@@ -7,9 +8,10 @@ import type { ArenaLayout } from './arena-layout.ts'
  * layers, at the same place in every arena; a session's table of pointers to
  * its tiles lies in each arena, where kernels read it.
  */
-export function createKeyValueCache (arenas: Array<{ layout: ArenaLayout, memory: WebAssembly.Memory }>): PageAllocator {
+export function createKeyValueCache (range: UnitRange, arenas: Array<{ layout: ArenaLayout, memory: WebAssembly.Memory }>): PageAllocator {
   const views = arenas.map(({ layout, memory }) => ({ layout, words: new Uint32Array(memory.buffer), bytes: new Uint8Array(memory.buffer) }))
   return new PageAllocator({
+    range,
     pages: Math.min(...arenas.map(({ layout }) => layout.pageCount)),
     pagePositions: PAGE_TILES * TILE,
     sessions: MAX_SESSIONS,

@@ -6,7 +6,7 @@ import type { Arena } from './arena.ts'
 import type { UnitLayout } from './arena-layout.ts'
 import type { Step, StepResult } from './step.ts'
 
-/** A thread's program for a step: all units of all arenas, in step with the other threads. */
+/** A thread's program for a step: its units, in all arenas that have some, in step with the other threads. */
 export class Program {
   readonly #architecture: Architecture
   readonly #arenas: Arena[]
@@ -24,11 +24,17 @@ export class Program {
   run (step: Step): StepResult {
     const begin = performance.now()
     const result: StepResult = { rows: [], notFinite: null, milliseconds: 0 }
-    for (const [index, arena] of this.#arenas.entries()) {
+    const { from, to } = step.range
+    let before: Arena | undefined
+    for (const arena of this.#arenas) {
+      const { units } = arena.layout
+      if (units[0].unit >= to || units[units.length - 1].unit < from) continue
       arena.beginStep()
       this.#fillAngles(arena, step)
-      if (index > 0) this.#carryOver(this.#arenas[index - 1], arena, step)
-      for (const unit of arena.layout.units) {
+      if (before !== undefined) this.#carryOver(before, arena, step)
+      before = arena
+      for (const unit of units) {
+        if (unit.unit < from || unit.unit >= to) continue
         if (unit.kind === 'head') {
           result.rows.push(...runHead(arena, this.#architecture, unit, step, row => { note(result, row, unit.unit) }))
           continue

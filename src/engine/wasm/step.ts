@@ -1,10 +1,14 @@
+import type { UnitRange } from '../../model/index.ts'
 import type { RowOutput, RowResult } from '../types.ts'
 
 /**
- * One pass over the weights: at most MAX_ROWS rows of any sessions. The same
- * message goes to every thread. No two rows write the same position.
+ * One pass over the weights: at most MAX_ROWS rows of any sessions that run the
+ * same units. The same message goes to every thread. No two rows write the same
+ * position.
  */
 export interface Step {
+  /** units that run */
+  range: UnitRange
   rows: number
   /** position of each row in its session */
   positions: number[]

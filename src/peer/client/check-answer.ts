@@ -1,9 +1,8 @@
 import type { RowResult } from '../../engine/index.ts'
 import type { Frame, OutputRequest } from '../wire/index.ts'
-import type { Chunk } from './segment.ts'
 
 /** Whether a frame answers the chunk in shape: positions, rows, and the hidden state where that is due. */
-export function answerProblem (frame: Frame, chunk: Chunk, hiddenSize: number | undefined): string | undefined {
+export function answerProblem (frame: Frame, chunk: { position: number, rows: number }, hiddenSize: number | undefined): string | undefined {
   if (frame.position !== chunk.position || frame.rows !== chunk.rows) return `its answer is for rows ${frame.position}+${frame.rows}, asked were ${chunk.position}+${chunk.rows}`
   if (hiddenSize === undefined) return frame.hidden === undefined ? undefined : 'its answer is hidden state, results were due'
   return frame.hidden?.length === chunk.rows * hiddenSize ? undefined : 'its answer holds no hidden state of the right size'

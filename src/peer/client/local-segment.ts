@@ -1,47 +1,84 @@
 import type { Engine } from '../../engine/index.ts'
-import { DEFAULT_LIMITS, MAXIMUM_ROWS } from '../constants.ts'
+import { CLIENT_KEPT_BYTES, DEFAULT_LIMITS, MAXIMUM_ROWS } from '../constants.ts'
 import { engineQueue } from '../engine-queue.ts'
 import type { EngineJob } from '../engine-queue.ts'
 import { SessionClosedError, StageFailedError } from '../errors.ts'
 import { prefixCache } from '../prefix-cache.ts'
-import { createPrefixNames, prefixSeed } from '../prefix-names.ts'
-import type { Segment, Sharing } from './segment.ts'
+import type { UnitRange } from '../../model/index.ts'
+import { createKeptRows } from './kept-rows.ts'
+import { createNaming } from './naming.ts'
+import type { Naming, NamingInit } from './naming.ts'
+import type { Segment } from './segment.ts'
 
-export interface LocalSegmentInit {
-  engine: Engine
+/** What a local stage is in a route. */
+export interface LocalPlace {
   /** from 1 */
   stage: number
-  /** positions to be promised; default: as many as the model allows, none of them promised */
-  capacity?: number
-  sharing?: Sharing
+  /** how its positions are named; absent where nothing is shared */
+  naming?: Omit<NamingInit, 'names'>
+  /** the next stage is a remote one, which may have to be replaced: its inputs are kept */
+  keeps: boolean
 }
 
-/** A stage of this machine: the engine without a wire. Throws what `openSession` throws. */
-export function createLocalSegment ({ engine, stage, capacity, sharing }: LocalSegmentInit): Segment {
+export interface LocalSegmentInit extends LocalPlace {
+  engine: Engine
+  /** units that it runs */
+  range: UnitRange
+  /** positions to be promised; default: as many as the model allows, none of them promised */
+  capacity?: number
+}
+
+/** A stage of this machine: the engine without a wire. It stays part of a session while other stages change. */
+export interface LocalSegment extends Segment {
+  readonly engine: Engine
+  /** positions that it holds */
+  readonly held: number
+  /** Begins another route, in which this stage may have another number and other stages before it. */
+  enter (place: LocalPlace): void
+  /** never throws */
+  close (): Promise<void>
+}
+
+/** Throws what `openSession` throws. */
+export function createLocalSegment ({ engine, range, capacity, ...first }: LocalSegmentInit): LocalSegment {
+  const { architecture } = engine
   const queue = engineQueue(engine)
   const cache = prefixCache(engine)
-  const prefixNames = sharing === undefined ? undefined : createPrefixNames(prefixSeed(sharing.secret, sharing.modelId, sharing.passed))
-  prefixNames?.extend(sharing!.ids)
+  const names: string[] = []
+  let place = first
+  let naming: Naming | undefined = first.naming && createNaming({ ...first.naming, names })
   const { session, held } = cache.withRoom(() => {
-    const prefix = prefixNames === undefined ? undefined : cache.find('', prefixNames.names)
-    return { session: engine.openSession({ capacity, prefix }), held: prefix?.length ?? 0 }
+    const prefix = naming === undefined ? undefined : cache.find('', names, range)
+    return { session: engine.openSession({ capacity, prefix, range }), held: prefix?.length ?? 0 }
   })
-  prefixNames?.cut(held)
-  const named = { owner: '', engineSession: session, names: prefixNames?.names ?? [] }
+  naming?.cut(held)
+  const named = { owner: '', engineSession: session, names }
   cache.add(named)
-  const place = { stage, range: engine.range }
-  const hostsHead = engine.range.to === engine.architecture.layerCount + 2
+  const hostsHead = range.to === architecture.layerCount + 2
+  const kept = createKeptRows(architecture.hiddenSize, CLIENT_KEPT_BYTES)
   const waiting = new Map<EngineJob, { sequence: number, reject: (error: Error) => void }>()
   let closed = false
 
+  const here = (): { stage: number, range: UnitRange, local: true } => ({ stage: place.stage, range, local: true })
+
   return {
-    stages: [{ stage, range: engine.range, local: true }],
-    capacity: capacity ?? engine.architecture.contextLength,
-    held,
-    window: DEFAULT_LIMITS.window,
-    rowsPerStep: MAXIMUM_ROWS,
-    failure: undefined,
-    onFailure: () => {},
+    engine,
+    get held () {
+      return engine.sessionLength(session)
+    },
+    get stages () {
+      return [here()]
+    },
+    grant: { capacity: capacity ?? architecture.contextLength, window: DEFAULT_LIMITS.window, rowsPerStep: MAXIMUM_ROWS },
+    get states () {
+      const held = engine.sessionLength(session)
+      return [{ held, kept: place.keeps ? Math.min(held, kept.length) : 0 }]
+    },
+    enter (next) {
+      place = next
+      names.length = 0
+      naming = next.naming && createNaming({ ...next.naming, names })
+    },
     async process (chunk) {
       if (closed) throw new SessionClosedError()
       return await new Promise((resolve, reject) => {
@@ -51,6 +88,7 @@ export function createLocalSegment ({ engine, stage, capacity, sharing }: LocalS
           client: '',
           done: result => {
             waiting.delete(job)
+            if (place.keeps && result.hidden !== undefined) kept.write(chunk.position, result.hidden)
             resolve({ hidden: result.hidden, results: hostsHead ? result.rows ?? [] : undefined, spans: [result.milliseconds] })
           },
           failed: error => {
@@ -62,19 +100,23 @@ export function createLocalSegment ({ engine, stage, capacity, sharing }: LocalS
               reject(new SessionClosedError(error))
             }
             waiting.clear()
-            reject(new StageFailedError(place, (error as Error).message, { cause: error }))
+            reject(new StageFailedError(here(), (error as Error).message, { cause: error }))
           }
         }
         try {
           cache.withRoom(() => engine.reserve(session, chunk.position, chunk.position + chunk.rows))
         } catch (error) {
           const { message, retryable } = error as Error & { retryable?: boolean }
-          return reject(new StageFailedError(place, message, { retryable, cause: error }))
+          return reject(new StageFailedError(here(), message, { retryable, cause: error }))
         }
-        prefixNames?.cut(chunk.position)
+        naming?.cut(chunk.position)
+        kept.cut(chunk.position)
         waiting.set(job, { sequence: chunk.sequence, reject })
         queue.submit(job)
       })
+    },
+    async replay ({ position, rows }) {
+      return { hidden: kept.read(position, rows), spans: [] }
     },
     async cancel (sequence) {
       for (const [job, entry] of waiting) {
@@ -87,7 +129,8 @@ export function createLocalSegment ({ engine, stage, capacity, sharing }: LocalS
       await new Promise<void>(resolve => queue.afterRun(session, resolve))
     },
     async truncate (_sequence, length) {
-      prefixNames?.cut(length)
+      naming?.cut(length)
+      kept.cut(length)
       await new Promise<void>((resolve, reject) => queue.afterRun(session, () => {
         try {
           if (length < engine.sessionLength(session)) engine.truncate(session, length)
@@ -97,7 +140,9 @@ export function createLocalSegment ({ engine, stage, capacity, sharing }: LocalS
         }
       }))
     },
-    name: prefixNames && ((_sequence, ids) => prefixNames.extend(ids)),
+    name (_sequence, ids, changed) {
+      naming?.update(ids, changed)
+    },
     async close () {
       if (closed) return
       closed = true

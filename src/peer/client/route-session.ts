@@ -1,106 +1,118 @@
 import type { Architecture } from '../../model/index.ts'
 import type { RowResult } from '../../engine/index.ts'
-import { CHUNK_ROWS, MAXIMUM_ANSWER_BYTES, MAXIMUM_OUTPUT_BYTES, MAXIMUM_SCORE, MAXIMUM_TOP, PREFIX_STRIDE } from '../constants.ts'
-import { CapacityError, InvalidRequestError, SessionClosedError, StageError } from '../errors.ts'
-import type { RouteSession, StepRequest, StepTimings } from '../types.ts'
-import { cutChunks } from './cut-chunks.ts'
-import type { Chunk, ChunkResult, Segment } from './segment.ts'
+import { CHUNK_ROWS, MAXIMUM_STEP_FAILURES, PREFIX_STRIDE } from '../constants.ts'
+import { InvalidRequestError, SessionClosedError } from '../errors.ts'
+import type { RouteSession, StageDescription, StepRequest, StepTimings } from '../types.ts'
+import { checkStep } from './check-step.ts'
+import type { History } from './history.ts'
+import type { LiveRoute } from './live-route.ts'
+import { runStep } from './run-step.ts'
 
 export interface RouteSessionInit {
   id: string
   architecture: Architecture
-  segments: Segment[]
-  /** that the segments were asked for */
-  promptIds?: ArrayLike<number>
+  route: LiveRoute
+  history: History
   chunkRows?: number
+  /** a step has run without an interruption */
+  onStep?: (route: readonly StageDescription[], timings: StepTimings, rows: number) => void
 }
 
-/** Drives a session through the segments of a route: cuts steps into chunks, keeps within the credits, cleans up after failures. */
-export function createRouteSession (init: RouteSessionInit): RouteSession {
-  const { segments, architecture } = init
+/** Drives a session along its route: one step after another, through repairs of the route too, and cleans up after failures. */
+export function createRouteSession ({ id, architecture, route, history, chunkRows = CHUNK_ROWS, onStep }: RouteSessionInit): RouteSession {
+  const { ids } = history
   const { vocabularySize } = architecture
-  const capacity = Math.min(...segments.map(segment => segment.capacity))
-  const window = Math.min(...segments.map(segment => segment.window))
-  const chunkRows = Math.max(1, Math.min(init.chunkRows ?? CHUNK_ROWS, ...segments.map(segment => segment.rowsPerStep)))
-  /** ids of the positions held */
-  const ids = Array.from(init.promptIds ?? []).slice(0, Math.min(...segments.map(segment => segment.held)))
   /** what the stages were not told of yet begins here */
   let unnamed = ids.length
-  let sequence = 0
-  let failure: Error | undefined
   let closing: Promise<void> | undefined
   let lastTimings: StepTimings | undefined
   /** steps, truncations and clean-ups, one after another */
   let tail: Promise<unknown> = Promise.resolve()
-  for (const segment of segments) segment.onFailure(error => { failure ??= error })
+  let busy = 0
+  let cleanUp: Promise<unknown> | undefined
+
+  // what is repaired while nothing is asked of the session, nobody has to wait for
+  let restless = false
+  route.onUnready(() => {
+    restless = true
+    settleDown()
+  })
+
+  function settleDown (): void {
+    if (!restless || busy > 0 || closing !== undefined) return
+    restless = false
+    // the next step tries again, and tells
+    route.prepare().catch(() => {})
+  }
 
   function assertOpen (): void {
     if (closing !== undefined) throw new SessionClosedError()
-    if (failure !== undefined) throw failure
   }
 
-  async function inOrder<T> (work: () => Promise<T>): Promise<T> {
+  async function inOrder<T> (signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     const before = tail
+    const waits = busy++ > 0
     const result = (async () => {
-      await before
-      return await work()
+      if (waits) await before
+      try {
+        return await work()
+      } finally {
+        busy--
+        settleDown()
+      }
     })()
     tail = result.catch(() => {})
-    return await result
+    // who waits for others can give up before its turn
+    return waits ? await abortable(result, signal) : await result
   }
 
-  async function along (chunk: Chunk, timings: StepTimings, state: { failed: boolean }): Promise<ChunkResult> {
-    let { tokens, hidden } = chunk
-    let last: ChunkResult = { spans: [] }
-    let stage = 0
-    for (const segment of segments) {
-      if (state.failed) throw new SessionClosedError()
-      last = await segment.process({ ...chunk, tokens, hidden })
-      tokens = undefined
-      hidden = last.hidden
-      for (let index = 0; index < segment.stages.length; index++) timings.computeMilliseconds[stage++] += last.spans[index] ?? 0
-    }
-    return last
+  async function ready (signal: AbortSignal | undefined): Promise<void> {
+    assertOpen()
+    if (cleanUp !== undefined) await abortable(cleanUp, signal)
+    cleanUp = undefined
+    if (route.unready) await prepare(signal)
+    assertOpen()
+  }
+
+  async function prepare (signal: AbortSignal | undefined): Promise<void> {
+    restless = false
+    await abortable(route.prepare(), signal)
   }
 
   async function run (request: StepRequest, position: number, signal: AbortSignal | undefined): Promise<RowResult[]> {
     const started = performance.now()
-    const { tokens, outputs = [] } = request
-    const timings: StepTimings = { totalMilliseconds: 0, computeMilliseconds: segments.flatMap(segment => segment.stages.map(() => 0)), chunks: 0 }
-    const state = { failed: false }
-    const stop = Promise.withResolvers<never>()
-    stop.promise.catch(() => {})
-    const onAbort = (): void => stop.reject(signal!.reason)
+    const noTimes = (): StepTimings => ({ totalMilliseconds: 0, computeMilliseconds: new Array<number>(route.stages.length).fill(0), chunks: 0 })
+    const step = { request, done: 0, results: [] as RowResult[], timings: noTimes() }
+    let failures = 0
+    let interrupted = false
     signal?.throwIfAborted()
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const underWay: Array<Promise<RowResult[]>> = []
-    const results: RowResult[] = []
     forget(position)
+    history.wanted = position + request.tokens.length
     try {
-      for (const { start, rows, outputs: wanted } of cutChunks(tokens.length, outputs, { rows: chunkRows, answerBytes: MAXIMUM_ANSWER_BYTES, outputBytes: MAXIMUM_OUTPUT_BYTES, vocabularySize })) {
-        if (underWay.length >= window) results.push(...await Promise.race([underWay.shift()!, stop.promise]))
-        const chunk = { sequence: ++sequence, position: position + start, rows, tokens: tokens.subarray(start, start + rows), outputs: wanted }
-        const answer = along(chunk, timings, state).then(result => (result.results ?? []).map(entry => ({ ...entry, row: entry.row + start })))
-        answer.catch(error => {
-          state.failed = true
-          stop.reject(error)
-        })
-        underWay.push(answer)
-        timings.chunks++
+      for (;;) {
+        try {
+          await runStep(step, { segments: route.segments, grant: route.grant, chunkRows, vocabularySize, history, signal })
+          break
+        } catch (error) {
+          assertOpen()
+          signal?.throwIfAborted()
+          // an engine that fails at one peer after another would fail anywhere
+          const { broken } = route
+          if (!route.replace(error) || (!broken && ++failures > MAXIMUM_STEP_FAILURES)) throw error
+          interrupted = true
+          await prepare(signal)
+          step.timings = noTimes()
+        }
       }
-      while (underWay.length > 0) results.push(...await Promise.race([underWay.shift()!, stop.promise]))
     } catch (error) {
-      state.failed = true
-      await abandon(error, underWay)
-      throw failure ?? error
-    } finally {
-      signal?.removeEventListener('abort', onAbort)
+      giveUp(position)
+      throw error
     }
-    for (const id of tokens) ids.push(id)
     nameHeld()
-    timings.totalMilliseconds = performance.now() - started
-    lastTimings = timings
-    return results
+    step.timings.totalMilliseconds = performance.now() - started
+    lastTimings = step.timings
+    if (!interrupted) onStep?.(route.stages, step.timings, request.tokens.length)
+    return step.results
   }
 
   function forget (from: number): void {
@@ -111,43 +123,29 @@ export function createRouteSession (init: RouteSessionInit): RouteSession {
   /** Tells the stages what they hold, where that may be of use to other sessions. */
   function nameHeld (): void {
     if (Math.floor(ids.length / PREFIX_STRIDE) <= Math.floor(unnamed / PREFIX_STRIDE)) return
-    for (const segment of segments) segment.name?.(sequence, ids, unnamed)
+    for (const segment of route.segments) segment.name?.(history.sequence, ids, unnamed)
     unnamed = ids.length
   }
 
-  /** After it no chunk of a step that was given up is under way; a session that cannot be cleaned up is lost. */
-  async function abandon (error: unknown, underWay: Array<Promise<unknown>>): Promise<void> {
-    for (const answer of underWay) answer.catch(() => {})
-    if (error instanceof StageError && error.sessionLost) failure ??= error
-    if (failure !== undefined || closing !== undefined) return
-    const below = ++sequence
+  /** After it no chunk of a step that was given up is under way; a route that cannot be cleaned up is repaired. */
+  function giveUp (position: number): void {
+    forget(position)
+    history.wanted = ids.length
+    if (closing !== undefined || route.unready) return
+    const below = ++history.sequence
     // the caller does not wait for it, the next step does
-    const clean = Promise.all(segments.map(async segment => await segment.cancel(below)))
-    cleanUp = clean.then(() => {}, problem => { failure ??= problem as Error })
-  }
-  let cleanUp: Promise<void> = Promise.resolve()
-
-  function check ({ tokens, position = ids.length, outputs = [] }: StepRequest): number {
-    if (!(tokens.length >= 1)) throw new InvalidRequestError('a step needs at least one token')
-    if (!Number.isInteger(position) || position < 0 || position > ids.length) throw new InvalidRequestError(`first position ${position}: the session holds ${ids.length}`)
-    if (position + tokens.length > capacity) throw new CapacityError(position + tokens.length, capacity)
-    for (const id of tokens) if (id >= vocabularySize) throw new InvalidRequestError(`token id ${id}: the vocabulary has ${vocabularySize}`)
-    let previous = -1
-    for (const { row, output } of outputs) {
-      if (!Number.isInteger(row) || row <= previous || row >= tokens.length) throw new InvalidRequestError(`output of row ${row}: rows ascend, and the step has ${tokens.length}`)
-      previous = row
-      if (output.kind === 'top' && !(Number.isInteger(output.count) && output.count >= 1 && output.count <= MAXIMUM_TOP)) throw new InvalidRequestError(`the ${output.count} best logits: 1 to ${MAXIMUM_TOP} can be asked for, or all`)
-      if (output.kind === 'score' && output.ids.length > MAXIMUM_SCORE) throw new InvalidRequestError(`scores of ${output.ids.length} ids: up to ${MAXIMUM_SCORE} can be asked for, or all logits`)
-      if (output.kind === 'score' && output.ids.some(id => !(id >= 0 && id < vocabularySize))) throw new InvalidRequestError(`scores of ids beyond the vocabulary of ${vocabularySize}`)
-    }
-    return position
+    cleanUp = Promise.allSettled(route.segments.map(async segment => await segment.cancel(below)))
   }
 
   return {
-    id: init.id,
-    route: segments.flatMap(segment => segment.stages),
+    id,
+    get route () {
+      return route.stages
+    },
     architecture,
-    capacity,
+    get capacity () {
+      return route.grant.capacity
+    },
     get length () {
       return ids.length
     },
@@ -156,33 +154,49 @@ export function createRouteSession (init: RouteSessionInit): RouteSession {
       return lastTimings
     },
     async step (request, options = {}) {
-      return await inOrder(async () => {
-        assertOpen()
-        await cleanUp
-        assertOpen()
-        return await run(request, check(request), options.signal)
+      const { signal } = options
+      return await inOrder(signal, async () => {
+        if (closing !== undefined || cleanUp !== undefined || route.unready) await ready(signal)
+        return await run(request, checkStep(request, ids.length, route.grant.capacity, vocabularySize), signal)
       })
     },
-    async truncate (newLength, options = {}) {
-      await inOrder(async () => {
-        assertOpen()
-        await cleanUp
-        assertOpen()
-        options.signal?.throwIfAborted()
-        if (!Number.isInteger(newLength) || newLength < 0 || newLength > ids.length) throw new InvalidRequestError(`truncation to ${newLength}: the session holds ${ids.length}`)
-        forget(newLength)
-        const below = ++sequence
+    async truncate (length, options = {}) {
+      const { signal } = options
+      await inOrder(signal, async () => {
+        await ready(signal)
+        signal?.throwIfAborted()
+        if (!Number.isInteger(length) || length < 0 || length > ids.length) throw new InvalidRequestError(`truncation to ${length}: the session holds ${ids.length}`)
+        forget(length)
+        history.wanted = length
+        const below = ++history.sequence
         try {
-          await Promise.all(segments.map(async segment => await segment.truncate(below, newLength)))
+          await Promise.all(route.segments.map(async segment => await segment.truncate(below, length)))
         } catch (error) {
-          failure ??= error as Error
-          throw error
+          assertOpen()
+          if (!route.replace(error)) throw error
+          // whatever stages hold beyond the end is replaced by the next step
+          await prepare(signal)
         }
       })
     },
     async close () {
-      closing ??= Promise.all(segments.map(async segment => await segment.close().catch(() => {}))).then(() => {})
+      closing ??= route.close()
       await closing
     }
+  }
+}
+
+/** As the promise, but for a caller who may give up sooner. */
+async function abortable<T> (promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise
+  promise.catch(() => {})
+  signal.throwIfAborted()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }

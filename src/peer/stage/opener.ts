@@ -1,109 +1,130 @@
 import { randomBytes } from 'node:crypto'
-import type { Connection } from '@libp2p/interface'
-import type { Engine } from '../../engine/index.ts'
+import { sameRange } from '../../engine/index.ts'
 import { MAXIMUM_OPEN_MILLISECONDS, PREFIX_STRIDE } from '../constants.ts'
 import type { Link } from '../link.ts'
-import type { LinkPool } from '../link-pool.ts'
-import { prefixCache } from '../prefix-cache.ts'
 import type { ModelIdentity, PeerLimits } from '../types.ts'
-import { decodeNonce, decodeOpen, encodeOpened, encodeSigned, encodeStatement, ErrorCode, Kind, NONCE_BYTES } from '../wire/index.ts'
-import type { Frame, OpenRecord, Statement } from '../wire/index.ts'
-import { refuse, refuseStranger, reply } from './replies.ts'
+import { decodeOpen, encodeOpened, ErrorCode, Kind, NONCE_BYTES } from '../wire/index.ts'
+import type { Frame, OpenRecord } from '../wire/index.ts'
+import type { KeptOutputs } from './history/index.ts'
+import { chooseHost } from './host.ts'
+import type { Host } from './host.ts'
+import { refuse, reply } from './replies.ts'
 import type { Failure } from './replies.ts'
 import type { SessionStore } from './session-store.ts'
-import { controlledBy, cutNames } from './stage-session.ts'
-import type { StageSession } from './stage-session.ts'
-import type { StepRunner } from './step-runner.ts'
-import { verifyConfirmation } from './verify-confirmation.ts'
+import { complete, controlledBy, cutNames } from './stage-session.ts'
+import type { Binding, StageSession } from './stage-session.ts'
 
 export interface OpenerInit {
-  engine: Engine
+  hosts: readonly Host[]
   model: ModelIdentity
   limits: PeerLimits
   self: string
-  /** multiaddrs under which others reach this node, without `/p2p` */
-  addresses: () => string[]
-  sign: (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>
-  links: LinkPool
-  /** connects to a downstream that has confirmed; throws where the rules forbid it */
-  connect: (statement: Statement, clientAddress: string, client: string, signal: AbortSignal) => Promise<Connection>
-}
-
-interface OpenerParts extends OpenerInit {
   rowsPerStep: number
   store: SessionStore
-  steps: StepRunner
-  /** called with each stream to a downstream, when a session begins to use it */
-  onDownstream: (link: Link) => void
+  kept: KeptOutputs
 }
 
-/** Makes a session ready for steps: docs/protocol.md, Opening a route. */
+/** Takes sessions, and binds those that it has to other neighbours: docs/protocol.md, Opening a route. */
 export interface Opener {
   open (link: Link, frame: Frame): void
-  confirm (session: StageSession, link: Link, frame: Frame): Promise<void>
-  connect (session: StageSession, link: Link, frame: Frame): Promise<void>
-  /** the upstream's side of `connect` */
-  attached (link: Link, frame: Frame): void
+  /** to be called when a neighbour has come: a session that has both is no longer being opened */
+  settle (session: StageSession): void
 }
 
-export function createOpener (init: OpenerParts): Opener {
-  const { engine, model, limits, self, store, steps, rowsPerStep } = init
-  const cache = prefixCache(engine)
-  const contextLength = Math.min(limits.contextLength, engine.architecture.contextLength)
+export function createOpener (init: OpenerInit): Opener {
+  const { hosts, model, limits, self, store, kept, rowsPerStep } = init
+  const { architecture } = model.manifest
+  const contextLength = Math.min(limits.contextLength, architecture.contextLength)
 
   function open (link: Link, frame: Frame): void {
     const record = decodeOpen(frame.record!)
     const here = { stage: record.stage, peer: self }
     const present = store.get(frame.session)
-    if (present !== undefined && (!controlledBy(present, link) || frame.epoch <= present.epoch)) return refuse(link, frame, { code: ErrorCode.busy, message: 'the session id is in use', retryable: true, ...here })
-    const problem = openProblem(link, record) ?? (present === undefined ? admissionProblem(link, record) : undefined)
+    if (present !== undefined && (!controlledBy(present, link) || frame.epoch <= present.binding.epoch)) return refuse(link, frame, { code: ErrorCode.busy, message: 'the session id is in use', retryable: true, ...here })
+    const problem = openProblem(link, record)
     if (problem !== undefined) return refuse(link, frame, { ...here, ...problem })
-    let session = present
+    const moves = present !== undefined && !sameRange(present.range, record.range)
+    let session = moves ? undefined : present
     if (session === undefined) {
+      const host = chooseHost(hosts, record.range)
+      const problem = placeProblem(record, host) ?? (moves ? undefined : roomProblem(link))
+      if (problem !== undefined) return refuse(link, frame, { ...here, ...problem })
+      if (moves) store.remove(present!, 'opened anew with another range', { keep: true })
       try {
-        session = newSession(link, frame, record)
+        session = newSession(host!, link, frame, record)
       } catch (error) {
         return refuse(link, frame, { code: ErrorCode.capacity, message: (error as Error).message, retryable: true, ...here })
       }
       store.add(session)
     } else {
-      steps.drop(session, Infinity)
-      session.subscription?.release()
+      store.unbind(session)
       // what it holds was computed from another upstream's results
       cutNames(session, 0)
-      const { stage, stages, upstream, downstream } = record
-      Object.assign(session, { epoch: frame.epoch, stage, stages, upstream, downstream, subscription: undefined })
+      session.formerUpstreamLink = session.binding.upstreamLink ?? session.formerUpstreamLink
+      session.lastActivity = performance.now()
+      session.binding = newBinding(link, frame, record)
     }
-    session.nonce = randomBytes(NONCE_BYTES)
-    session.upstreamLink = record.upstream === link.peer ? link : undefined
-    session.downstreamLink = record.downstream === link.peer ? link : undefined
     armTimer(session, frame.deadline)
-    reply(link, frame, { kind: Kind.opened, record: encodeOpened({ nonce: session.nonce, window: limits.window, rowsPerStep, capacity: session.capacity, held: session.expectedLength }) })
+    const held = Math.min(session.expectedLength, session.host.engine.sessionLength(session.named.engineSession))
+    reply(link, frame, {
+      kind: Kind.opened,
+      record: encodeOpened({ nonce: session.binding.nonce!, window: limits.window, rowsPerStep, capacity: session.capacity, held, kept: Math.min(held, session.history?.length ?? 0) })
+    })
   }
 
-  /** Throws KeyValueBudgetError, SessionLimitError. */
-  function newSession (link: Link, frame: Frame, record: OpenRecord): StageSession {
-    const { stage, stages, upstream, downstream } = record
-    const owner = link.peer
-    const capacity = record.capacity === 0 ? contextLength : record.capacity
-    const wanted = limits.keptSessionsPerClient === 0 ? [] : record.prefix.slice(0, Math.floor(capacity / PREFIX_STRIDE))
-    const { engineSession, held } = store.withRoom(() => {
-      const prefix = cache.find(owner, wanted)
-      return { engineSession: engine.openSession({ capacity: record.capacity === 0 ? undefined : record.capacity, prefix }), held: prefix?.length ?? 0 }
-    })
+  function newBinding (link: Link, { epoch }: Frame, { stage, stages, upstream, downstream }: OpenRecord): Binding {
     return {
-      id: frame.session,
-      client: link.peer,
-      clientLink: link,
-      named: { owner, engineSession, names: wanted.slice(0, held / PREFIX_STRIDE) },
-      capacity,
-      promised: record.capacity,
-      epoch: frame.epoch,
+      epoch,
       stage,
       stages,
       upstream,
       downstream,
+      nonce: randomBytes(NONCE_BYTES),
+      upstreamLink: upstream === link.peer ? link : undefined,
+      downstreamLink: downstream === link.peer ? link : undefined,
+      over: new AbortController()
+    }
+  }
+
+  /** Throws KeyValueBudgetError, SessionLimitError. */
+  function newSession (host: Host, link: Link, frame: Frame, record: OpenRecord): StageSession {
+    const { engine, cache, histories } = host
+    const { range } = record
+    const owner = link.peer
+    const capacity = record.capacity === 0 ? contextLength : record.capacity
+    const wanted = limits.keptSessionsPerClient === 0 ? [] : record.prefix.slice(0, Math.floor(capacity / PREFIX_STRIDE))
+    const { engineSession, prefix } = store.withRoom(host, () => {
+      const prefix = cache.find(owner, wanted, range)
+      return { engineSession: engine.openSession({ capacity: record.capacity === 0 ? undefined : record.capacity, prefix, range }), prefix }
+    })
+    const held = prefix?.length ?? 0
+    const hostsHead = range.to === architecture.layerCount + 2
+    const source = prefix === undefined ? undefined : histories.get(prefix.session)
+    const history = hostsHead ? undefined : kept.open(source && { history: source, length: held })
+    return {
+      id: frame.session,
+      client: link.peer,
+      clientLink: link,
+      host,
+      range,
+      takesTokens: range.from === 0,
+      hostsHead,
+      named: {
+        owner,
+        engineSession,
+        names: wanted.slice(0, held / PREFIX_STRIDE),
+        onClosed: () => {
+          history?.close()
+          histories.delete(engineSession)
+        }
+      },
+      history,
+      capacity,
+      promised: record.capacity,
+      binding: newBinding(link, frame, record),
+      established: false,
       pending: new Map(),
+      replays: [],
       expectedLength: held,
       lastSequence: 0,
       finishedSequence: 0,
@@ -115,9 +136,7 @@ export function createOpener (init: OpenerParts): Opener {
   }
 
   function openProblem (link: Link, record: OpenRecord): Failure | undefined {
-    const { from, to } = engine.range
     if (record.modelId !== model.modelId) return { code: ErrorCode.model, message: `it hosts model ${model.modelId.slice(0, 12)}…, not ${record.modelId.slice(0, 12)}…` }
-    if (record.range.from !== from || record.range.to !== to) return { code: ErrorCode.range, message: `it hosts units ${from}:${to} and runs only all of them, not ${record.range.from}:${record.range.to}` }
     if (record.upstream === self || record.downstream === self) return { code: ErrorCode.range, message: 'it cannot be its own neighbour' }
     const first = record.stage === 1
     const last = record.stage === record.stages
@@ -125,107 +144,42 @@ export function createOpener (init: OpenerParts): Opener {
     return undefined
   }
 
-  function admissionProblem (link: Link, record: OpenRecord): Failure | undefined {
-    if (record.capacity > contextLength) return { code: ErrorCode.capacity, message: `a session of ${record.capacity} positions, ${contextLength} are allowed` }
+  function placeProblem ({ range: { from, to }, capacity }: OpenRecord, host: Host | undefined): Failure | undefined {
+    if (hosts.length === 0) return { code: ErrorCode.notServing, message: 'it hosts nothing' }
+    if (host === undefined) return { code: ErrorCode.range, message: `it hosts units ${hosts.map(({ engine: { range } }) => `${range.from}:${range.to}`).join(', ')}, not ${from}:${to}` }
+    if (host.state !== 'serving') return { code: ErrorCode.draining, message: `it is about to stop hosting units ${from}:${to}`, retryable: true }
+    if (capacity > contextLength) return { code: ErrorCode.capacity, message: `a session of ${capacity} positions, ${contextLength} are allowed` }
+    return undefined
+  }
+
+  function roomProblem (link: Link): Failure | undefined {
     if (store.size >= limits.sessions) return { code: ErrorCode.busy, message: `all ${limits.sessions} sessions are taken`, retryable: true }
     if (store.countOf(link.peer) >= limits.sessionsPerClient) return { code: ErrorCode.busy, message: `a client may have ${limits.sessionsPerClient} sessions`, retryable: true }
     return undefined
   }
 
-  const openMilliseconds = (deadline: number): number => deadline === 0 ? MAXIMUM_OPEN_MILLISECONDS : Math.min(deadline, MAXIMUM_OPEN_MILLISECONDS)
-  const complete = (session: StageSession): boolean => session.upstreamLink !== undefined && session.downstreamLink !== undefined
-
   function armTimer (session: StageSession, deadline: number): void {
-    clearTimeout(session.openTimer)
-    if (complete(session)) return
+    clearTimeout(session.timer)
+    if (complete(session.binding)) return settle(session)
     const milliseconds = openMilliseconds(deadline)
-    session.openTimer = setTimeout(() => store.fail(session, { code: ErrorCode.expired, message: `the route was not complete after ${milliseconds} ms` }), milliseconds)
+    session.timer = setTimeout(() => {
+      const failure = { code: ErrorCode.expired, message: `the route was not complete after ${milliseconds} ms` }
+      // its client may still bind what it has to other neighbours
+      if (session.established) store.park(session, failure)
+      else store.fail(session, failure)
+    }, milliseconds)
   }
 
-  function settleTimer (session: StageSession): void {
-    if (complete(session)) clearTimeout(session.openTimer)
+  function settle (session: StageSession): void {
+    if (!complete(session.binding)) return
+    clearTimeout(session.timer)
+    session.established = true
   }
 
-  async function confirm (session: StageSession, link: Link, frame: Frame): Promise<void> {
-    const statement = encodeStatement({
-      session: session.id,
-      epoch: session.epoch,
-      nonce: decodeNonce(frame.record!),
-      client: session.client,
-      upstream: session.upstream,
-      downstream: self,
-      modelId: model.modelId,
-      range: engine.range,
-      addresses: init.addresses()
-    })
-    reply(link, frame, { kind: Kind.confirmed, record: encodeSigned({ statement, signature: await init.sign(statement) }) })
-  }
+  return { open, settle }
+}
 
-  async function connect (session: StageSession, link: Link, frame: Frame): Promise<void> {
-    const { epoch, downstream, nonce } = session
-    session.nonce = undefined
-    let statement
-    try {
-      statement = await verifyConfirmation(frame.record!, { session: session.id, epoch, nonce, client: session.client, upstream: self, downstream, modelId: model.modelId, range: engine.range })
-    } catch (error) {
-      return refuse(link, frame, { code: ErrorCode.confirmation, message: `the confirmation of ${downstream} does not hold: ${(error as Error).message}`, sessionLost: true, stage: session.stage, peer: self })
-    }
-    try {
-      await attach(session, statement, AbortSignal.timeout(openMilliseconds(frame.deadline)))
-    } catch (error) {
-      const { name, message } = error as Error
-      const failure: Failure = name === 'DialRefusedError'
-        ? { code: ErrorCode.dial, message, stage: session.stage, peer: self }
-        : { code: ErrorCode.peerLost, message, retryable: true, stage: session.stage + 1, peer: downstream }
-      return refuse(link, frame, { ...failure, sessionLost: true })
-    }
-    reply(link, frame, { kind: Kind.done })
-  }
-
-  async function attach (session: StageSession, statement: Statement, signal: AbortSignal): Promise<void> {
-    const { epoch, downstream } = session
-    const current = (): boolean => !session.closed && session.epoch === epoch
-    const next = { code: ErrorCode.peerLost, stage: session.stage + 1, peer: downstream }
-    const done = Promise.withResolvers<void>()
-    done.promise.catch(() => {})
-    signal.addEventListener('abort', () => done.reject(new Error('no answer in time')), { once: true })
-    let waiting = true
-    const subscription = await init.links.subscribe(downstream, session.id, {
-      onFrame: frame => {
-        if (frame.epoch !== epoch || !current()) return
-        if (waiting && frame.kind === Kind.done) done.resolve()
-        else if (waiting && frame.kind === Kind.error) done.reject(new Error('it does not know the session'))
-        else if (frame.kind === Kind.error) store.fail(session, { ...next, message: 'it no longer holds the session' })
-      },
-      onClose: error => {
-        done.reject(error ?? new Error('it closed the connection'))
-        if (!waiting && current()) store.fail(session, { ...next, message: `stage ${session.stage} lost the connection to it` })
-      }
-    }, async signal => await init.connect(statement, session.clientLink.remoteAddress, session.client, signal), signal)
-    try {
-      if (current()) subscription.link.send({ kind: Kind.attach, session: session.id, epoch, sequence: 0 })
-      else done.reject(new Error('the session has ended'))
-      await done.promise
-      if (!current()) throw new Error('the session has ended')
-    } catch (error) {
-      subscription.release()
-      throw error
-    }
-    waiting = false
-    session.subscription = subscription
-    session.downstreamLink = subscription.link
-    init.onDownstream(subscription.link)
-    settleTimer(session)
-  }
-
-  function attached (link: Link, frame: Frame): void {
-    const session = store.get(frame.session)
-    const expected = session !== undefined && session.upstream === link.peer && session.upstream !== session.client && session.upstreamLink === undefined && session.epoch === frame.epoch
-    if (!expected) return refuseStranger(link, frame, self)
-    session.upstreamLink = link
-    settleTimer(session)
-    reply(link, frame, { kind: Kind.done })
-  }
-
-  return { open, confirm, connect, attached }
+/** How long an opening may take that asks for so much. */
+export function openMilliseconds (deadline: number): number {
+  return deadline === 0 ? MAXIMUM_OPEN_MILLISECONDS : Math.min(deadline, MAXIMUM_OPEN_MILLISECONDS)
 }

@@ -1,78 +1,110 @@
 import type { Connection, Logger, Stream } from '@libp2p/interface'
-import { MAXIMUM_FRAME_BYTES, MAXIMUM_OUTPUT_BYTES, PREFIX_STRIDE, SMALL_FRAME_BYTES } from '../constants.ts'
-import { engineQueue } from '../engine-queue.ts'
+import { MAXIMUM_FRAME_BYTES, MAXIMUM_LINKS_PER_PEER, MAXIMUM_OUTPUT_BYTES, PREFIX_STRIDE, SMALL_FRAME_BYTES } from '../constants.ts'
 import { createLink } from '../link.ts'
 import type { Link } from '../link.ts'
-import { prefixCache } from '../prefix-cache.ts'
-import type { PeerEvent } from '../types.ts'
-import { decodeName, encodeProbed, ErrorCode, Kind } from '../wire/index.ts'
+import type { PeerEvent, PeerLimits } from '../types.ts'
+import { decodeName, encodeProbed, Kind } from '../wire/index.ts'
 import type { Frame } from '../wire/index.ts'
+import { createConnector } from './connector.ts'
+import type { ConnectorInit } from './connector.ts'
+import { CHUNK_POSITIONS, createKeptOutputs, createSpillFile } from './history/index.ts'
+import type { Host } from './host.ts'
 import { createOpener } from './opener.ts'
-import type { OpenerInit } from './opener.ts'
+import { createOutputRoom } from './output-room.ts'
 import { refuseStranger, reply } from './replies.ts'
+import { createReplayer } from './replayer.ts'
 import { createSessionStore } from './session-store.ts'
-import { controlledBy, cutNames, takesFrom } from './stage-session.ts'
+import type { SessionStore } from './session-store.ts'
+import { controlledBy, cutNames, stepRole, upstreamOf } from './stage-session.ts'
 import type { StageSession } from './stage-session.ts'
 import { createStepRunner } from './step-runner.ts'
 
-export interface StageServerInit extends OpenerInit {
+export interface StageServerInit extends ConnectorInit {
+  /** what is hosted, now and later: the list changes */
+  hosts: readonly Host[]
+  limits: PeerLimits
   log: Logger
   onEvent?: (event: PeerEvent) => void
 }
 
-/** Serves sessions of other peers on one engine (docs/protocol.md, Stage). */
+/** Serves sessions of other peers on the engines of this node (docs/protocol.md, Stage). */
 export interface StageServer {
   readonly sessions: number
+  /** steps that have arrived and not been passed on */
+  readonly queuedSteps: number
+  readonly store: SessionStore
   accept (stream: Stream, connection: Connection): void
   stop (): Promise<void>
 }
 
 /** Who may send what is decided here, by the stream a frame comes on; everything else is behind it. */
 export function createStageServer (init: StageServerInit): StageServer {
-  const { engine, limits, self, log } = init
-  const queue = engineQueue(engine)
-  const cache = prefixCache(engine)
+  const { hosts, model, limits, self, log } = init
+  const { architecture } = model.manifest
+  const { hiddenSize } = architecture
   // a frame with hidden state must fit onward too
-  const rowsPerStep = Math.max(1, Math.min(limits.rowsPerStep, Math.floor((MAXIMUM_FRAME_BYTES - MAXIMUM_OUTPUT_BYTES - SMALL_FRAME_BYTES) / (4 * engine.architecture.hiddenSize))))
+  const rowsPerStep = Math.max(1, Math.min(limits.rowsPerStep, Math.floor((MAXIMUM_FRAME_BYTES - MAXIMUM_OUTPUT_BYTES - SMALL_FRAME_BYTES) / (4 * hiddenSize))))
+  const spill = createSpillFile(4 * hiddenSize * CHUNK_POSITIONS)
+  const kept = createKeptOutputs({
+    rowSize: hiddenSize,
+    memoryBytes: limits.keptBytes,
+    diskBytes: limits.keptDiskBytes,
+    spill,
+    onDiskError: error => log.error('outputs of sessions are no longer kept on disk: %e', error)
+  })
   const store = createSessionStore(init)
-  const steps = createStepRunner({ engine, limits, rowsPerStep, store })
-  const opener = createOpener({ ...init, rowsPerStep, store, steps, onDownstream: watchDrain })
+  const room = createOutputRoom()
+  const steps = createStepRunner({ architecture, limits, rowsPerStep, store, room })
+  const replayer = createReplayer({ limits, rowsPerStep, hiddenSize, store, room })
+  const opener = createOpener({ hosts, model, limits, self, rowsPerStep, store, kept })
+  const connector = createConnector({
+    ...init,
+    store,
+    onNeighbour: session => {
+      if (session.binding.subscription !== undefined) room.watch(session.binding.subscription.link)
+      opener.settle(session)
+    }
+  })
+  room.onRoom(() => { for (const { queue } of hosts) queue.kick() })
   const links = new Set<Link>()
-  const watched = new WeakSet<Link>()
   let stopping = false
 
   function onFrame (frame: Frame, link: Link): void {
     const session = store.get(frame.session)
     switch (frame.kind) {
       case Kind.open: return opener.open(link, frame)
-      case Kind.attach: return opener.attached(link, frame)
-      case Kind.step:
-        if (!takesFrom(session, link)) return refuseStranger(link, frame, self)
-        if (frame.epoch === session.epoch) return steps.accept(session, frame)
-        log('session %s: dropped a step of epoch %d', session.id, frame.epoch)
-        return
+      case Kind.attach: return connector.attached(session, link, frame)
+      case Kind.step: return step(session, link, frame)
     }
     if (controlledBy(session, link)) {
-      if (frame.epoch === session.epoch) control(session, link, frame)
+      if (frame.epoch === session.binding.epoch) control(session, link, frame)
     } else if (frame.kind !== Kind.close && frame.kind !== Kind.name) {
       // these have no reply, and one that crosses our own error is no news
       refuseStranger(link, frame, self)
     }
   }
 
+  function step (session: StageSession | undefined, link: Link, frame: Frame): void {
+    const role = stepRole(session, link, frame.epoch)
+    if (role === 'upstream') steps.accept(session!, frame)
+    else if (role === 'stranger') refuseStranger(link, frame, self)
+    else log('session %s: dropped a step of epoch %d', frame.session, frame.epoch)
+  }
+
   function control (session: StageSession, link: Link, frame: Frame): void {
     switch (frame.kind) {
-      case Kind.confirm: return orAbort(link, opener.confirm(session, link, frame))
-      case Kind.connect: return orAbort(link, opener.connect(session, link, frame))
+      case Kind.confirm: return orAbort(link, connector.confirm(session, link, frame))
+      case Kind.connect: return orAbort(link, connector.connect(session, link, frame))
       case Kind.truncate: return truncate(session, link, frame)
       case Kind.cancel:
         cancelBelow(session, frame.sequence)
         return reply(link, frame, { kind: Kind.done })
+      case Kind.replay: return replayer.accept(session, frame)
       case Kind.name: return name(session, frame)
       case Kind.close: return store.remove(session, 'closed by the client', { keep: true })
       case Kind.probe:
         // a client that waits for an answer asks: the session is in use, if not here
-        session.lastActivity = performance.now()
+        if (session.binding.lost === undefined) session.lastActivity = performance.now()
         return reply(link, frame, { kind: Kind.probed, record: encodeProbed({ received: session.lastSequence, finished: session.finishedSequence, queued: session.pending.size }) })
       default: throw new Error(`kind ${frame.kind} is not for a stage`)
     }
@@ -82,16 +114,19 @@ export function createStageServer (init: StageServerInit): StageServer {
     session.lastActivity = performance.now()
     session.cancelledBelow = Math.max(session.cancelledBelow, sequence)
     steps.drop(session, sequence)
+    replayer.drop(session, sequence)
   }
 
   function truncate (session: StageSession, link: Link, frame: Frame): void {
-    const { engineSession } = session.named
+    const { host: { engine, queue }, named: { engineSession } } = session
     cancelBelow(session, frame.sequence)
     cutNames(session, frame.position)
+    session.history?.truncate(frame.position)
+    session.expectedLength = Math.min(session.expectedLength, frame.position)
     queue.afterRun(engineSession, () => {
       if (session.closed) return
       if (frame.position < engine.sessionLength(engineSession)) engine.truncate(engineSession, frame.position)
-      session.expectedLength = engine.sessionLength(engineSession)
+      session.expectedLength = Math.min(session.expectedLength, engine.sessionLength(engineSession))
       reply(link, frame, { kind: Kind.done })
     })
   }
@@ -101,7 +136,8 @@ export function createStageServer (init: StageServerInit): StageServer {
     const { first, names } = decodeName(frame.record!)
     const { named } = session
     const positions = (first + names.length) * PREFIX_STRIDE
-    if (frame.sequence < session.rewrittenAt || first > named.names.length || positions > engine.sessionLength(named.engineSession)) return
+    const length = Math.min(session.expectedLength, session.host.engine.sessionLength(named.engineSession))
+    if (frame.sequence < session.rewrittenAt || first > named.names.length || positions > length) return
     named.names.splice(first, Infinity, ...names)
   }
 
@@ -114,27 +150,28 @@ export function createStageServer (init: StageServerInit): StageServer {
     links.delete(link)
     for (const session of store.all()) {
       if (session.clientLink === link) store.remove(session, 'the client is gone')
-      else if (session.upstreamLink === link) store.fail(session, { code: ErrorCode.peerLost, message: `stage ${session.stage} lost the connection from it`, stage: session.stage - 1, peer: session.upstream })
+      else if (session.binding.upstreamLink === link) store.suspend(session, { ...upstreamOf(session.binding), message: `stage ${session.binding.stage} lost the connection from it` })
     }
-    if (![...links].some(({ peer }) => peer === link.peer)) cache.drop(link.peer)
+    if (linksOf(link.peer) === 0) for (const { cache } of hosts) cache.drop(link.peer)
   }
 
-  /** Steps that were held back because a stream was full can go on when it is empty. */
-  function watchDrain (link: Link): void {
-    if (watched.has(link)) return
-    watched.add(link)
-    link.onDrain(() => queue.kick())
-  }
+  const linksOf = (peer: string): number => [...links].filter(link => link.peer === peer).length
 
   return {
     get sessions () {
       return store.size
     },
+    get queuedSteps () {
+      return store.all().reduce((sum, { pending }) => sum + pending.size, 0)
+    },
+    store,
     accept (stream, connection) {
+      const peer = connection.remotePeer.toString()
       if (stopping) return stream.abort(new Error('the peer is stopping'))
+      if (linksOf(peer) >= MAXIMUM_LINKS_PER_PEER) return stream.abort(new Error(`more than ${MAXIMUM_LINKS_PER_PEER} streams of one peer`))
       const link = createLink({
         stream,
-        peer: connection.remotePeer.toString(),
+        peer,
         remoteAddress: connection.remoteAddr.toString(),
         cap: MAXIMUM_FRAME_BYTES,
         framesPerSecond: limits.framesPerSecond,
@@ -142,12 +179,14 @@ export function createStageServer (init: StageServerInit): StageServer {
         handlers: { onFrame, onClose }
       })
       links.add(link)
-      watchDrain(link)
+      room.watch(link)
     },
     async stop () {
       stopping = true
       store.stop()
+      for (const { cache } of hosts) cache.clear()
       await Promise.all([...links].map(async link => await link.close()))
+      await spill.close()
     }
   }
 }

@@ -27,6 +27,8 @@ export interface FrameInit {
   deadline?: number
   /** milliseconds of computation of the stages so far */
   spans?: readonly number[]
+  /** the stage at which a replay ends, from 1; 0 for a step that is none */
+  until?: number
 }
 
 export interface Frame extends FrameInit {
@@ -36,6 +38,7 @@ export interface Frame extends FrameInit {
   outputs: OutputRequest[]
   deadline: number
   spans: number[]
+  until: number
   /** of the encoded frame */
   byteLength: number
 }
@@ -74,6 +77,7 @@ export function encodeFrame (init: FrameInit): Uint8Array {
   view.setUint32(48, payload, true)
   view.setUint32(52, init.deadline ?? 0, true)
   view.setUint16(56, spans.length, true)
+  view.setUint16(58, init.until ?? 0, true)
   view.setUint32(60, outputLength, true)
   if (tokens !== undefined) new Uint32Array(bytes.buffer, HEADER_BYTES, tokens.length).set(tokens)
   else if (hidden !== undefined) new Float32Array(bytes.buffer, HEADER_BYTES, hidden.length).set(hidden)
@@ -103,15 +107,18 @@ export function decodeFrame (bytes: Uint8Array): Frame {
   const outputCount = view.getUint16(42, true)
   const payload = view.getUint32(48, true)
   const spanCount = view.getUint16(56, true)
+  const until = view.getUint16(58, true)
   const outputLength = view.getUint32(60, true)
   if (rows > MAXIMUM_ROWS) throw new FrameError('rows', `is ${rows}, ${MAXIMUM_ROWS} are allowed`)
   if (payloadType > HIGHEST_PAYLOAD || !PAYLOADS[kind].includes(payloadType)) throw new FrameError('payload kind', `${payloadType} does not go with kind ${kind}`)
   if (flags > FLAG_MORE || (flags !== 0 && kind !== Kind.answer)) throw new FrameError('flags', `are ${flags}`)
   if (view.getUint32(44, true) !== 0) throw new FrameError('ancestor table', 'is not supported by this version')
-  if (view.getUint16(58, true) !== 0) throw new FrameError('reserved field', 'is not 0')
+  if (until > MAXIMUM_STAGES || (until !== 0 && kind !== Kind.step && kind !== Kind.replay)) throw new FrameError('until', `is ${until}`)
+  if (kind === Kind.replay && until === 0) throw new FrameError('until', 'is 0, a replay ends somewhere')
   if (spanCount > MAXIMUM_STAGES) throw new FrameError('spans', `are ${spanCount}, ${MAXIMUM_STAGES} are allowed`)
   if (outputCount > 0 && kind !== Kind.step) throw new FrameError('output requests', `do not go with kind ${kind}`)
-  if (kind === Kind.step && rows === 0) throw new FrameError('rows', 'is 0')
+  if (outputCount > 0 && until !== 0) throw new FrameError('output requests', 'do not go with a replay')
+  if ((kind === Kind.step || kind === Kind.replay) && rows === 0) throw new FrameError('rows', 'is 0')
   if (outputLength % 4 !== 0) throw new FrameError('output requests', `have ${outputLength} bytes`)
   if (outputLength > MAXIMUM_OUTPUT_BYTES) throw new FrameError('output requests', `have ${outputLength} bytes, ${MAXIMUM_OUTPUT_BYTES} are allowed`)
   const outputsAt = HEADER_BYTES + pad8(payload)
@@ -133,6 +140,7 @@ export function decodeFrame (bytes: Uint8Array): Frame {
     outputs: readOutputs(new Uint32Array(bytes.buffer, bytes.byteOffset + outputsAt, outputLength / 4), outputCount, rows),
     deadline: view.getUint32(52, true),
     spans: readSpans(new Float32Array(bytes.buffer, bytes.byteOffset + spansAt, spanCount)),
+    until,
     byteLength: length
   }
   const start = bytes.byteOffset + HEADER_BYTES

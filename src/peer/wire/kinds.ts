@@ -18,10 +18,13 @@ export const Kind = {
   probe: 13,
   probed: 14,
   error: 15,
-  name: 16
+  name: 16,
+  replay: 17,
+  replayed: 18,
+  leaving: 19
 } as const
 export type KindNumber = typeof Kind[keyof typeof Kind]
-export const HIGHEST_KIND = 16
+export const HIGHEST_KIND = 19
 
 export const Payload = { none: 0, tokens: 1, hidden: 2, results: 3, record: 4 } as const
 export type PayloadNumber = typeof Payload[keyof typeof Payload]
@@ -44,7 +47,10 @@ export const PAYLOADS: Record<KindNumber, readonly PayloadNumber[]> = {
   [Kind.probe]: [Payload.none],
   [Kind.probed]: [Payload.record],
   [Kind.error]: [Payload.record],
-  [Kind.name]: [Payload.record]
+  [Kind.name]: [Payload.record],
+  [Kind.replay]: [Payload.none],
+  [Kind.replayed]: [Payload.none],
+  [Kind.leaving]: [Payload.record]
 }
 
 export const FLAG_MORE = 1
@@ -68,7 +74,9 @@ export const ErrorCode = {
   stopping: 14,
   capacity: 15,
   version: 16,
-  evicted: 17
+  evicted: 17,
+  draining: 18,
+  historyLost: 19
 } as const
 export type ErrorNumber = typeof ErrorCode[keyof typeof ErrorCode]
-export const HIGHEST_ERROR_CODE = 17
+export const HIGHEST_ERROR_CODE = 19

@@ -54,19 +54,22 @@ export interface OpenedRecord {
   window: number
   rowsPerStep: number
   capacity: number
-  /** positions that the session begins with */
+  /** positions that the session begins with, or goes on with */
   held: number
+  /** the stage can replay its outputs of the positions 0 … kept - 1 */
+  kept: number
 }
 
 export function encodeOpened (record: OpenedRecord): Uint8Array {
-  return new ByteWriter().bytes(record.nonce).u32(record.window).u32(record.rowsPerStep).u32(record.capacity).u32(record.held).finish()
+  return new ByteWriter().bytes(record.nonce).u32(record.window).u32(record.rowsPerStep).u32(record.capacity).u32(record.held).u32(record.kept).finish()
 }
 
 export function decodeOpened (bytes: Uint8Array): OpenedRecord {
   const reader = new ByteReader(bytes)
-  const record = { nonce: reader.bytes(NONCE_BYTES, 'nonce').slice(), window: reader.u32('window'), rowsPerStep: reader.u32('rowsPerStep'), capacity: reader.u32('capacity'), held: reader.u32('held') }
+  const record = { nonce: reader.bytes(NONCE_BYTES, 'nonce').slice(), window: reader.u32('window'), rowsPerStep: reader.u32('rowsPerStep'), capacity: reader.u32('capacity'), held: reader.u32('held'), kept: reader.u32('kept') }
   reader.end('opened')
   if (record.window < 1 || record.rowsPerStep < 1 || record.capacity < 1) throw new FrameError('opened', 'grants nothing')
+  if (record.kept > record.held) throw new FrameError('opened', `has outputs of ${record.kept} positions and holds ${record.held}`)
   return record
 }
 
@@ -144,6 +147,23 @@ export function decodeError (bytes: Uint8Array): ErrorRecord {
   reader.end('error')
   if (code < 1 || code > HIGHEST_ERROR_CODE) throw new FrameError('error code', `${code} is unknown`)
   if (flags > (RETRYABLE | SESSION_LOST)) throw new FrameError('error flags', `are ${flags}`)
+  return record
+}
+
+/** A stage is about to stop. */
+export interface LeavingRecord {
+  /** until it ends what is left */
+  milliseconds: number
+}
+
+export function encodeLeaving (record: LeavingRecord): Uint8Array {
+  return new ByteWriter().u32(record.milliseconds).finish()
+}
+
+export function decodeLeaving (bytes: Uint8Array): LeavingRecord {
+  const reader = new ByteReader(bytes)
+  const record = { milliseconds: reader.u32('milliseconds') }
+  reader.end('leaving')
   return record
 }
 

@@ -26,7 +26,7 @@ describe('cli/json, the contract of --json', () => {
   const prompt = ['prompt', 'The state of the', '--model', model, '--local', 'all', '--max-tokens', '5']
 
   it('is documented for every command', () => {
-    expect([...examples.keys()]).to.have.members(['error', 'prompt', 'peer', 'swarm', 'perplexity', 'logits', 'bench', 'plan', 'pull', 'models', 'inspect', 'inspectPackage', 'compress', 'verify'])
+    expect([...examples.keys()]).to.have.members(['error', 'prompt', 'peer', 'invite', 'doctor', 'swarm', 'perplexity', 'logits', 'bench', 'plan', 'pull', 'models', 'inspect', 'inspectPackage', 'compress', 'verify'])
   })
 
   it('of failures', async () => {
@@ -37,8 +37,9 @@ describe('cli/json, the contract of --json', () => {
 
   it('of prompt', async () => {
     const value = await json<PromptJson>(...prompt, '--logprobs', '1')
-    // this route has no peers
-    const remote = { ...value, route: value.route.map(stage => ({ ...stage, peerId: 'x', addresses: ['x'] })) }
+    // this route has no peers, so that none is lost: test/integration/cli.spec.ts has one that loses some
+    expect(value.repairs).to.deep.equal([])
+    const remote = { ...value, repairs: (examples.get('prompt') as PromptJson).repairs, route: value.route.map(stage => ({ ...stage, peerId: 'x', addresses: ['x'] })) }
     expectAsDocumented(remote, 'prompt')
     expect(value).to.include({ stopReason: 'length', seed: null, stopString: null, promptTokens: 6 })
     expect(value.tokenIds).to.have.length(5)

@@ -13,7 +13,7 @@ describe('cli/options', () => {
   for (const argv of [
     ['--temperature', '-1'], ['--temperature', '101'], ['--top-k', '-1'], ['--top-k', '1.5'], ['--top-p', '1.1'], ['--min-p', '2'],
     ['--repetition-penalty', '0'], ['--presence-penalty', '101'], ['--frequency-penalty', 'x'], ['--seed', '-1'], ['--seed', '1e3'],
-    ['--stop', ''], ['--max-tokens', '0'], ['--logprobs', '1025'], ['--threads', '0'], ['--deadline', 'soon']
+    ['--stop', ''], ['--max-tokens', '0'], ['--logprobs', '1025'], ['--threads', '0'], ['--deadline', 'soon'], ['--deadline', '0'], ['--wait', 'never']
   ]) {
     it(`refuses ${argv.join(' ')}`, () => {
       expect(() => parse(...argv)).to.throw().with.property('code', 'commander.invalidArgument')
@@ -50,7 +50,8 @@ describe('cli/options', () => {
   })
 
   it('makes one deadline bound every wait', () => {
-    expect(deadlines(undefined)).to.equal(undefined)
-    expect(deadlines(parse('--deadline', '2s').deadline)).to.deep.equal({ info: 2000, open: 2000, step: 2000 })
+    expect(deadlines({})).to.deep.equal({})
+    expect(deadlines(parse('--deadline', '2s'))).to.deep.equal({ info: 2000, open: 2000, step: 2000 })
+    expect(deadlines(parse('--wait', '0'))).to.deep.equal({ repair: 0 })
   })
 })

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { decimal, duration, idList, integer, list, repeated } from '../../../src/cli/parse.ts'
+import { decimal, duration, idList, integer, list, repeated, time } from '../../../src/cli/parse.ts'
 
 const invalid = 'commander.invalidArgument'
 
@@ -42,6 +42,8 @@ describe('cli/parse', () => {
     expect(duration('1.5s')).to.equal(1500)
     expect(duration('250ms')).to.equal(250)
     expect(duration('2m')).to.equal(120_000)
+    expect([time('0'), time('0s'), time('2m')]).to.deep.equal([0, 0, 120_000])
+    expect(() => time('-1')).to.throw().with.property('code', invalid)
   })
 
   it('collects lists', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { createEngine, createOracleEngine, createReferenceEngine } from '../../../src/engine/index.ts'
+import { createEngine, createOracleEngine, createReferenceEngine, keyValueBytesPerPosition } from '../../../src/engine/index.ts'
 import { bestLogits } from '../../../src/engine/scalar/best-logits.ts'
 import type { BatchItem, Engine, EngineInit, EngineProgress } from '../../../src/engine/index.ts'
 import { allLogits, logitsOf, withEngine } from '../../support/engines.ts'
@@ -185,6 +185,121 @@ for (const { name, create } of [
       await engine.run([{ session: fresh, position: 0, hidden: good.slice(0, 128) }])
       expect((await engine.run([{ session: fresh, position: 2, hidden: good }]))[0].hidden).to.deep.equal(after.hidden)
     }, { range: { from: 2, to: 4 } }))
+
+    it('runs a part of its range for a session that asks for it', () => use(async engine => {
+      const { hiddenSize } = engine.architecture
+      expect(engine.sessionRange(engine.openSession())).to.deep.equal({ from: 0, to: 6 })
+      expect(codeOf(() => engine.sessionRange(99))).to.equal('ERR_UNKNOWN_SESSION')
+      for (const range of [{ from: -1, to: 3 }, { from: 2, to: 7 }, { from: 3, to: 3 }, { from: 4, to: 2 }, { from: 0.5, to: 2 }]) {
+        expect(codeOf(() => engine.openSession({ range }))).to.equal('ERR_INVALID_RANGE')
+      }
+      const [embed, layers, head] = [[0, 1], [1, 5], [5, 6]].map(([from, to]) => engine.openSession({ range: { from, to } }))
+      expect(engine.sessionRange(layers)).to.deep.equal({ from: 1, to: 5 })
+      // what a session takes depends on its own range
+      const refused = async (item: BatchItem): Promise<unknown> => (await failure(engine.run([item]))).field
+      expect(await refused({ session: embed, position: 0, hidden: new Float32Array(hiddenSize) })).to.equal('tokens')
+      expect(await refused({ session: layers, position: 0, tokens: ids })).to.equal('hidden')
+      expect(await refused({ session: head, position: 0, tokens: ids })).to.equal('hidden')
+      const [one] = await engine.run([{ session: embed, position: 0, tokens: ids }])
+      expect([one.hidden!.length, one.rows]).to.deep.equal([5 * hiddenSize, undefined])
+      const [two] = await engine.run([{ session: layers, position: 0, hidden: one.hidden }])
+      const [three] = await engine.run([{ session: head, position: 0, hidden: two.hidden, outputs: allLogits(5) }])
+      expect(three.hidden).to.equal(undefined)
+      const expected = await logitsOf(engine, engine.openSession(), ids)
+      expect(three.rows!.flatMap(({ logits }) => [...logits!])).to.deep.equal([...expected])
+      expect([embed, layers, head].map(session => engine.sessionLength(session))).to.deep.equal([5, 5, 5])
+      expect(codeOf(() => engine.openSession({ prefix: { session: layers, length: 3 } }))).to.equal('ERR_INVALID_PREFIX')
+      expect(codeOf(() => engine.openSession({ range: { from: 1, to: 4 }, prefix: { session: layers, length: 3 } }))).to.equal('ERR_INVALID_PREFIX')
+      expect(engine.sessionLength(engine.openSession({ range: { from: 1, to: 5 }, prefix: { session: layers, length: 3 } }))).to.equal(3)
+    }))
+
+    it('names unit and position in a part of the range, whatever else is in the batch', () => use(async engine => {
+      const { hiddenSize } = engine.architecture
+      const [part, whole] = [engine.openSession({ range: { from: 2, to: 4 } }), engine.openSession()]
+      const good = Float32Array.from({ length: 3 * hiddenSize }, (_, i) => (i % 7) - 3)
+      await engine.run([{ session: part, position: 0, hidden: good }, { session: whole, position: 0, tokens: ids }])
+      const bad = good.slice()
+      bad[hiddenSize + 5] = NaN
+      const error = await failure(engine.run([{ session: whole, position: 5, tokens: ids }, { session: part, position: 3, hidden: bad }, { session: whole, position: 10, tokens: ids }]))
+      expect([error.name, error.unit, error.position]).to.deep.equal(['NotFiniteError', 'layer 1', 4])
+      expect([engine.sessionLength(part), engine.sessionLength(whole)]).to.deep.equal([3, 5])
+      const continued = await logitsOf(engine, whole, Uint32Array.of(...ids, 3), 1, 5)
+      expect(continued).to.deep.equal((await logitsOf(engine, engine.openSession(), Uint32Array.of(...ids, 3))).slice(-512))
+    }))
+
+    if (name === 'reference') {
+      it('has no bytes of its KV cache for engines of another profile', () => use(async engine => {
+        const session = engine.openSession()
+        await engine.run([{ session, position: 0, tokens: ids }])
+        expect(codeOf(() => engine.readKeyValues(session, 0, 5))).to.equal('ERR_UNSUPPORTED_PROFILE')
+        expect(codeOf(() => engine.writeKeyValues(session, 0, new Uint8Array(0)))).to.equal('ERR_UNSUPPORTED_PROFILE')
+        expect(engine.sessionLength(session)).to.equal(5)
+      }))
+    } else {
+      it('refuses bytes for its KV cache that cannot be, before anything is changed', () => use(async engine => {
+        const session = engine.openSession()
+        await engine.run([{ session, position: 0, tokens: ids }])
+        const bytes = engine.readKeyValues(session, 0, 5)
+        const size = keyValueBytesPerPosition(engine.architecture, engine.range)
+        expect(bytes.length).to.equal(5 * size)
+        const free = engine.freePositions
+        const unchanged = (): void => {
+          expect([engine.sessionLength(session), engine.freePositions]).to.deep.equal([5, free])
+          expect(engine.readKeyValues(session, 0, 5)).to.deep.equal(bytes)
+        }
+        for (const [from, to] of [[-1, 2], [0, 6], [3, 2], [6, 6], [0.5, 2], [0, 1.5], [0, NaN], [NaN, 1], [0, Infinity], [0, 2 ** 40]]) {
+          expect(codeOf(() => engine.readKeyValues(session, from, to)), `reading ${from} to ${to}`).to.equal('ERR_INVALID_KEY_VALUES')
+        }
+        expect(engine.readKeyValues(session, 5, 5).length).to.equal(0)
+        expect(codeOf(() => engine.readKeyValues(99, 0, 1))).to.equal('ERR_UNKNOWN_SESSION')
+        expect(codeOf(() => engine.writeKeyValues(99, 0, bytes))).to.equal('ERR_UNKNOWN_SESSION')
+        const refused = (from: number, given: Uint8Array, to: number | undefined, code = 'ERR_INVALID_KEY_VALUES'): void => {
+          expect(codeOf(() => engine.writeKeyValues(session, from, given, to)), `writing ${given.length} bytes from ${from} to ${to}`).to.equal(code)
+          unchanged()
+        }
+        for (const from of [6, -1, 0.5, NaN, Infinity, 2 ** 53]) refused(from, bytes, undefined)
+        for (const length of [0, 1, size - 1, size + 1, 5 * size - 4]) refused(0, bytes.subarray(0, length), undefined)
+        for (const to of [0, 4, 6, 4.5, NaN, -1, Infinity]) refused(0, bytes, to)
+        refused(0, bytes, 2 ** 40, 'ERR_CONTEXT_LENGTH')
+        refused(5, new Uint8Array(size * (engine.architecture.contextLength - 4)), undefined, 'ERR_CONTEXT_LENGTH')
+        const { headSize } = engine.architecture
+        for (const changes of [[[7, 0x80]], [[headSize + 3, 0x80]], [[headSize + 3, 0x7f], [headSize + 2, 0x80]], [[headSize + 3, 0x7f], [headSize + 2, 0xff]], [[headSize + 3, 0xff]], [[5 * size - 1, 0xbf]]]) {
+          const bad = bytes.slice()
+          for (const [at, value] of changes) bad[at] = value
+          refused(0, bad, undefined)
+        }
+        engine.writeKeyValues(session, 0, bytes, 5)
+        unchanged()
+        // without layers there are positions, but no bytes
+        const embed = engine.openSession({ range: { from: 0, to: 1 } })
+        expect(codeOf(() => engine.writeKeyValues(embed, 0, new Uint8Array(0)))).to.equal('ERR_INVALID_KEY_VALUES')
+        expect(codeOf(() => engine.writeKeyValues(embed, 0, new Uint8Array(1), 3))).to.equal('ERR_INVALID_KEY_VALUES')
+        engine.writeKeyValues(embed, 0, new Uint8Array(0), 3)
+        expect([engine.sessionLength(embed), engine.readKeyValues(embed, 0, 3).length]).to.deep.equal([3, 0])
+        await engine.run([{ session: embed, position: 3, tokens: ids }])
+      }))
+
+      it('gives what a running step leaves alone, and takes nothing for its session', () => use(async engine => {
+        const [session, other] = [engine.openSession(), engine.openSession()]
+        await engine.run([{ session, position: 0, tokens: new Uint32Array(100) }])
+        const bytes = engine.readKeyValues(session, 0, 40)
+        const state = { running: true }
+        const run = engine.run([{ session, position: 40, tokens: new Uint32Array(200) }]).finally(() => { state.running = false })
+        while (state.running && engine.sessionLength(session) === 100) await Promise.resolve()
+        expect(codeOf(() => engine.readKeyValues(session, 0, 41))).to.equal('ERR_INVALID_KEY_VALUES')
+        expect(codeOf(() => engine.writeKeyValues(session, 0, bytes))).to.equal('ERR_SESSION_BUSY')
+        expect(engine.readKeyValues(session, 0, 40)).to.deep.equal(bytes)
+        engine.writeKeyValues(other, 0, bytes)
+        await run
+        expect([engine.sessionLength(session), engine.sessionLength(other)]).to.deep.equal([240, 40])
+        engine.writeKeyValues(session, 0, bytes)
+        const continued = async (session: number): Promise<Float32Array> => await logitsOf(engine, session, new Uint32Array(45), 5, 40)
+        expect(await continued(session)).to.deep.equal(await continued(other))
+        await engine.stop()
+        expect(codeOf(() => engine.readKeyValues(session, 0, 1))).to.equal('ERR_ENGINE_STOPPED')
+        expect(codeOf(() => engine.writeKeyValues(session, 0, bytes))).to.equal('ERR_ENGINE_STOPPED')
+      }))
+    }
 
     it('stops at an abort, and goes on afterwards', () => use(async engine => {
       const session = engine.openSession()

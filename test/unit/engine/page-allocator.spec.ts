@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { InvalidPrefixError, KeyValueBudgetError, SessionLimitError } from '../../../src/engine/errors.ts'
+import { InvalidPrefixError, InvalidRangeError, KeyValueBudgetError, SessionLimitError, UnknownSessionError } from '../../../src/engine/errors.ts'
 import { PageAllocator } from '../../../src/engine/page-allocator.ts'
 
 const PAGE = 4
@@ -8,7 +8,7 @@ const PAGES = 12
 const CONTEXT = 24
 
 function create (pages = PAGES, sessions = 5): PageAllocator {
-  return new PageAllocator({ pages, pagePositions: PAGE, sessions, contextLength: CONTEXT })
+  return new PageAllocator({ range: { from: 1, to: 5 }, pages, pagePositions: PAGE, sessions, contextLength: CONTEXT })
 }
 
 /** A session that holds `length` positions. */
@@ -24,6 +24,7 @@ function createModel (counts: { copies: number, refusals: number }) {
   const memory = Array.from({ length: PAGES }, (): number[] => Array(PAGE).fill(0))
   const tables: number[][] = []
   const allocator = new PageAllocator({
+    range: { from: 0, to: 1 },
     pages: PAGES,
     pagePositions: PAGE,
     sessions: 5,
@@ -149,6 +150,28 @@ describe('engine: page allocator', () => {
     expect(allocator.freePositions).to.equal(8 * PAGE)
     for (const session of [one, two]) allocator.close(session)
     expect(allocator.freePositions).to.equal(PAGES * PAGE)
+  })
+
+  it('gives a session all units or a part of them, and a prefix only of one with the same', () => {
+    const allocator = create()
+    for (const range of [{ from: 0, to: 2 }, { from: 2, to: 6 }, { from: 3, to: 3 }, { from: 4, to: 2 }, { from: 1.5, to: 3 }, { from: 1, to: NaN }, { from: -Infinity, to: 5 }]) {
+      expect(() => allocator.open({ range }), `${range.from}:${range.to}`).to.throw(InvalidRangeError)
+    }
+    expect(() => allocator.range(1)).to.throw(UnknownSessionError)
+    const range = { from: 2, to: 4 }
+    const part = allocator.open({ range })
+    range.to = 3
+    expect(allocator.range(part)).to.deep.equal({ from: 2, to: 4 })
+    const whole = filled(allocator, 10)
+    expect(allocator.range(whole)).to.deep.equal({ from: 1, to: 5 })
+    const free = allocator.freePositions
+    expect(() => allocator.open({ range: { from: 1, to: 4 }, prefix: { session: whole, length: 4 } })).to.throw(InvalidPrefixError, 'a prefix of 4 positions, the session runs units 1:5, not 1:4')
+    expect(() => allocator.open({ prefix: { session: part, length: 0 } })).to.throw(InvalidPrefixError)
+    expect(allocator.freePositions).to.equal(free)
+    const next = allocator.open({ range: { from: 2, to: 4 }, prefix: { session: part, length: 0 } })
+    expect(allocator.range(next)).to.deep.equal({ from: 2, to: 4 })
+    allocator.open({ range: { from: 1, to: 5 }, prefix: { session: whole, length: 8 } })
+    expect(allocator.freePositions).to.equal(free)
   })
 
   it('keeps a promise beside others that take all they can', () => {

@@ -50,6 +50,18 @@ describe('peer: queue of an engine', () => {
     expect(shape()).to.deep.equal([[`${a}@0`, `${b}@0`], [`${a}@1`], [`${a}@2`]])
   })
 
+  it('runs sessions of different parts of the range together', async () => {
+    const { engine, submit, shape } = setUp()
+    const [whole, part] = [engine.openSession(), engine.openSession({ range: { from: 0, to: 3 } })]
+    const outputs = [{ row: 0, output: { kind: 'logits' as const } }]
+    const item = (session: number): Partial<EngineJob> => ({ item: { session, position: 0, tokens: Uint32Array.of(5), outputs } })
+    const [one, two] = await Promise.all([submit(whole, 0, 1, item(whole)), submit(part, 0, 1, item(part))])
+    expect(shape()).to.deep.equal([[`${whole}@0`, `${part}@0`]])
+    const rest = engine.openSession({ range: { from: 3, to: 6 } })
+    const three = await submit(rest, 0, 1, { item: { session: rest, position: 0, hidden: two!.hidden, outputs } })
+    expect(three!.rows).to.deep.equal(one!.rows)
+  })
+
   it('cuts long steps into passes in which others have their rows, and joins the results', async () => {
     const { engine, submit, shape } = setUp({ architecture: { ...STUB_ARCHITECTURE, contextLength: 4096 } })
     const [a, b] = [engine.openSession(), engine.openSession()]

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { KeyValueBudgetError } from '../../../src/engine/index.ts'
 import { PREFIX_STRIDE } from '../../../src/peer/constants.ts'
 import { prefixCache } from '../../../src/peer/prefix-cache.ts'
+import type { UnitRange } from '../../../src/model/index.ts'
 import type { NamedSession, PrefixCache } from '../../../src/peer/prefix-cache.ts'
 import { createStubEngine } from '../../support/stub-engine.ts'
 import type { StubEngine } from '../../support/stub-engine.ts'
@@ -16,8 +17,8 @@ describe('peer: prefix cache', () => {
   afterEach(() => cache.clear())
 
   /** A session that holds a stride for each letter, and `more` positions that have no name. */
-  async function session (letters: string, { owner = 'A', more = 0, capacity }: { owner?: string, more?: number, capacity?: number } = {}): Promise<NamedSession> {
-    const engineSession = engine.openSession({ capacity })
+  async function session (letters: string, { owner = 'A', more = 0, ...options }: { owner?: string, more?: number, capacity?: number, range?: UnitRange } = {}): Promise<NamedSession> {
+    const engineSession = engine.openSession(options)
     const rows = letters.length * PREFIX_STRIDE + more
     if (rows > 0) await engine.run([{ session: engineSession, position: 0, tokens: new Uint32Array(rows) }])
     return { owner, engineSession, names: letters.split('').map((_, index) => letters.slice(0, index + 1)) }
@@ -43,6 +44,27 @@ describe('peer: prefix cache', () => {
     cache.keep(two, 8)
     expect(cache.find('A', names('abx'))?.length).to.equal(64)
     expect(cache.find('A', names('abcx'))).to.deep.equal({ session: two.engineSession, length: 96 })
+  })
+
+  it('finds, and takes for the same, only sessions that run the same units', async () => {
+    const [part, shorter] = [{ from: 0, to: 4 }, { from: 0, to: 2 }]
+    const [one, two] = [await session('abc'), await session('abcd', { range: part })]
+    cache.add(one)
+    cache.add(two)
+    expect(cache.find('A', names('abcd'))).to.deep.equal({ session: one.engineSession, length: 96 })
+    expect(cache.find('A', names('abcd'), part)).to.deep.equal({ session: two.engineSession, length: 128 })
+    expect(cache.find('A', names('abcd'), shorter)).to.equal(undefined)
+    expect(cache.find('A', names('abcd'), { from: 0, to: 6 })?.length).to.equal(96)
+    for (const each of [one, two]) cache.remove(each)
+    cache.keep(two, 8)
+    cache.keep(one, 8)
+    cache.keep(await session('ab', { range: shorter }), 8)
+    expect(engine.openSessions, 'none stands for another').to.equal(3)
+    expect([undefined, part, shorter].map(range => cache.find('A', names('abcd'), range)?.length)).to.deep.equal([96, 128, 64])
+    cache.keep(await session('abc', { range: shorter }), 3)
+    expect(engine.openSessions, 'longer').to.equal(3)
+    cache.keep(await session('x'), 3)
+    expect(engine.openSessions, 'the limit is for all ranges').to.equal(3)
   })
 
   it('keeps only what has a name, promised to nobody', async () => {

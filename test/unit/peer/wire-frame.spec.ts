@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { readFileSync } from 'node:fs'
-import { decodeFrame, encodeFrame, ErrorCode, Kind, encodeError, encodeOpen, encodeOpened, encodeProbed, encodeName, decodeName, encodeStatement, decodeError, decodeOpen, decodeOpened, decodeProbed, decodeSigned, decodeStatement, encodeSigned, decodeInfo, encodeInfo, createFramer, decodeNonce } from '../../../src/peer/wire/index.ts'
+import { decodeFrame, encodeFrame, ErrorCode, Kind, encodeError, encodeOpen, encodeOpened, encodeProbed, encodeName, decodeName, encodeStatement, decodeError, decodeOpen, decodeOpened, decodeProbed, decodeSigned, decodeStatement, encodeSigned, decodeInfo, decodeLeaving, encodeInfo, encodeLeaving, createFramer, decodeNonce } from '../../../src/peer/wire/index.ts'
 import type { Frame, FrameInit } from '../../../src/peer/wire/index.ts'
 import { FrameError } from '../../../src/peer/errors.ts'
 
@@ -31,12 +31,16 @@ const examples: Record<string, FrameInit> = {
   truncate: { kind: Kind.truncate, session, epoch: 1, sequence: 11, position: 12 },
   open: { kind: Kind.open, session, epoch: 1, sequence: 1, deadline: 15000, record: encodeOpen({ modelId: 'ab'.repeat(32), range: { from: 2, to: 4 }, stage: 2, stages: 3, capacity: 2048, upstream: '12D3KooWupstream', downstream: '12D3KooWdownstream', prefix: ['0f'.repeat(16), 'f0'.repeat(16)] }) },
   error: { kind: Kind.error, session, epoch: 1, sequence: 7, record: encodeError({ code: ErrorCode.peerLost, retryable: true, sessionLost: true, stage: 3, peer: '12D3KooWlost', message: 'stage 2 lost the connection to it' }) },
-  name: { kind: Kind.name, session, epoch: 1, sequence: 12, record: encodeName({ first: 2, names: ['1e'.repeat(16)] }) }
+  name: { kind: Kind.name, session, epoch: 1, sequence: 12, record: encodeName({ first: 2, names: ['1e'.repeat(16)] }) },
+  'step of a replay': { kind: Kind.step, session, epoch: 3, sequence: 13, position: 32, rows: 2, hidden: Float32Array.of(0.5, 1), deadline: 9000, spans: [1], until: 4 },
+  replay: { kind: Kind.replay, session, epoch: 3, sequence: 14, position: 64, rows: 48, deadline: 9000, until: 5 },
+  replayed: { kind: Kind.replayed, session, epoch: 3, sequence: 14, position: 64, rows: 48, spans: [2, 0.5] },
+  leaving: { kind: Kind.leaving, session, epoch: 3, sequence: 0, record: encodeLeaving({ milliseconds: 30_000 }) }
 }
 
 function plain (frame: Frame | FrameInit): unknown {
-  const { kind, session, epoch, sequence, position = 0, rows = 0, tokens, hidden, results, record, more = false, outputs = [], deadline = 0, spans = [] } = frame
-  return { kind, session, epoch, sequence, position, rows, tokens, hidden, results, record: record === undefined ? undefined : Uint8Array.from(record), more, outputs, deadline, spans: [...spans] }
+  const { kind, session, epoch, sequence, position = 0, rows = 0, tokens, hidden, results, record, more = false, outputs = [], deadline = 0, spans = [], until = 0 } = frame
+  return { kind, session, epoch, sequence, position, rows, tokens, hidden, results, record: record === undefined ? undefined : Uint8Array.from(record), more, outputs, deadline, spans: [...spans], until }
 }
 
 const u32 = fc.integer({ min: 0, max: 0xffffffff })
@@ -60,11 +64,12 @@ const step = fc.integer({ min: 1, max: 20 }).chain(rows => fc.record({
   deadline: u32,
   spans,
   outputs: some(rows, output).map(list => list.map(([row, output]) => ({ row, output }))),
+  until: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 512 })),
   payload: fc.oneof(
     fc.array(u32, { minLength: rows, maxLength: rows }).map(list => ({ tokens: Uint32Array.from(list) })),
     fc.integer({ min: 1, max: 9 }).chain(width => fc.array(float, { minLength: rows * width, maxLength: rows * width })).map(list => ({ hidden: Float32Array.from(list) }))
   )
-})).map(({ payload, ...rest }) => ({ ...rest, ...payload }) as FrameInit)
+})).map(({ payload, ...rest }) => ({ ...rest, ...payload, outputs: rest.until === 0 ? rest.outputs : [] }) as FrameInit)
 const floats = (length: number): fc.Arbitrary<Float32Array<ArrayBuffer>> => fc.array(float, { minLength: length, maxLength: length }).map(list => Float32Array.from(list))
 const result = fc.integer({ min: 0, max: 7 }).chain(count => fc.oneof(
   fc.record({ ids: fc.array(u32, { minLength: count, maxLength: count }).map(list => Uint32Array.from(list)), values: floats(count), logSumExp: fc.double({ noNaN: true }) }),
@@ -103,7 +108,7 @@ describe('peer/wire: frames', () => {
     }
     expect(() => decodeFrame(changed(4, 2))).to.throw(FrameError, 'version is 2')
     expect(() => decodeFrame(changed(5, 0))).to.throw(FrameError, 'kind 0')
-    expect(() => decodeFrame(changed(5, 17))).to.throw(FrameError, 'kind 17')
+    expect(() => decodeFrame(changed(5, 20))).to.throw(FrameError, 'kind 20')
     expect(() => decodeFrame(changed(6, 72))).to.throw(FrameError, 'header length')
     expect(() => decodeFrame(changed(0, 8))).to.throw(FrameError, 'length')
     expect(() => decodeFrame(changed(36, 4))).to.throw(FrameError, 'token ids')
@@ -112,7 +117,13 @@ describe('peer/wire: frames', () => {
     expect(() => decodeFrame(changed(40, 3))).to.throw(FrameError, 'payload kind')
     expect(() => decodeFrame(changed(41, 1))).to.throw(FrameError, 'flags')
     expect(() => decodeFrame(changed(44, 64))).to.throw(FrameError, 'ancestor table')
-    expect(() => decodeFrame(changed(58, 1))).to.throw(FrameError, 'reserved')
+    expect(() => decodeFrame(changed(58, 1))).to.throw(FrameError, 'do not go with a replay')
+    expect(() => decodeFrame(changed(58, 1, 2))).to.throw(FrameError, 'until is 513')
+    for (const kind of [Kind.answer, Kind.replayed, Kind.truncate]) {
+      expect(() => decodeFrame(encodeFrame({ kind, session, epoch: 1, sequence: 1, rows: 1, until: 1 }))).to.throw(FrameError, 'until is 1')
+    }
+    expect(() => decodeFrame(encodeFrame({ ...examples.replay, until: 0 }))).to.throw(FrameError, 'ends somewhere')
+    expect(() => decodeFrame(encodeFrame({ ...examples.replay, rows: 0 }))).to.throw(FrameError, 'rows is 0')
     expect(() => decodeFrame(changed(48, 255, 255, 255, 255))).to.throw(FrameError, 'length')
     expect(() => decodeFrame(changed(64 + 12, 1))).to.throw(FrameError, 'padding')
     expect(() => decodeFrame(changed(80, 2))).to.throw(FrameError, 'out of order')
@@ -199,17 +210,18 @@ describe('peer/wire: records', () => {
   const statement = { session, epoch: 3, nonce: Uint8Array.from({ length: 16 }, (_value, index) => index), client: 'C', upstream: 'U', downstream: 'D', modelId: 'cd'.repeat(32), range: { from: 1, to: 5 }, addresses: ['/ip4/1.2.3.4/tcp/4001'] }
   const records: Record<string, { bytes: Uint8Array, decode: (bytes: Uint8Array) => unknown, value: unknown }> = {
     'record: statement': { bytes: encodeStatement(statement), decode: decodeStatement, value: statement },
-    'record: opened': { bytes: encodeOpened({ nonce: statement.nonce, window: 8, rowsPerStep: 256, capacity: 2048, held: 64 }), decode: decodeOpened, value: { nonce: statement.nonce, window: 8, rowsPerStep: 256, capacity: 2048, held: 64 } },
+    'record: opened': { bytes: encodeOpened({ nonce: statement.nonce, window: 8, rowsPerStep: 256, capacity: 2048, held: 64, kept: 32 }), decode: decodeOpened, value: { nonce: statement.nonce, window: 8, rowsPerStep: 256, capacity: 2048, held: 64, kept: 32 } },
     'record: probed': { bytes: encodeProbed({ received: 9, finished: 8, queued: 1 }), decode: decodeProbed, value: { received: 9, finished: 8, queued: 1 } },
     'record: signed': { bytes: encodeSigned({ statement: Uint8Array.of(1, 2), signature: Uint8Array.of(3) }), decode: decodeSigned, value: { statement: Uint8Array.of(1, 2), signature: Uint8Array.of(3) } },
     'record: open': { bytes: examples.open.record!, decode: decodeOpen, value: { modelId: 'ab'.repeat(32), range: { from: 2, to: 4 }, stage: 2, stages: 3, capacity: 2048, upstream: '12D3KooWupstream', downstream: '12D3KooWdownstream', prefix: ['0f'.repeat(16), 'f0'.repeat(16)] } },
     'record: name': { bytes: examples.name.record!, decode: decodeName, value: { first: 2, names: ['1e'.repeat(16)] } },
+    'record: leaving': { bytes: examples.leaving.record!, decode: decodeLeaving, value: { milliseconds: 30_000 } },
     'record: error': { bytes: examples.error.record!, decode: decodeError, value: { code: ErrorCode.peerLost, retryable: true, sessionLost: true, stage: 3, peer: '12D3KooWlost', message: 'stage 2 lost the connection to it' } },
     'record: nonce': { bytes: statement.nonce, decode: decodeNonce, value: statement.nonce },
     'record: info': {
-      bytes: encodeInfo({ software: 's/1', addresses: ['/ip4/1.2.3.4/tcp/4001'], hosted: { modelId: 'ef'.repeat(32), manifest: Uint8Array.of(1, 2, 3), range: { from: 0, to: 2 }, rowsPerStep: 64, window: 8, contextLength: 2048, sessionsPerClient: 4 } }),
+      bytes: encodeInfo({ software: 's/1', addresses: ['/ip4/1.2.3.4/tcp/4001'], hosted: { modelId: 'ef'.repeat(32), manifest: Uint8Array.of(1, 2, 3), ranges: [{ range: { from: 0, to: 2 }, state: 'serving' }, { range: { from: 1, to: 3 }, state: 'joining' }], rowsPerStep: 64, window: 8, contextLength: 2048, sessionsPerClient: 4, sessions: 3, queuedSteps: 2, freePositions: 5000 } }),
       decode: decodeInfo,
-      value: { software: 's/1', addresses: ['/ip4/1.2.3.4/tcp/4001'], hosted: { modelId: 'ef'.repeat(32), manifest: Uint8Array.of(1, 2, 3), range: { from: 0, to: 2 }, rowsPerStep: 64, window: 8, contextLength: 2048, sessionsPerClient: 4 } }
+      value: { software: 's/1', addresses: ['/ip4/1.2.3.4/tcp/4001'], hosted: { modelId: 'ef'.repeat(32), manifest: Uint8Array.of(1, 2, 3), ranges: [{ range: { from: 0, to: 2 }, state: 'serving' }, { range: { from: 1, to: 3 }, state: 'joining' }], rowsPerStep: 64, window: 8, contextLength: 2048, sessionsPerClient: 4, sessions: 3, queuedSteps: 2, freePositions: 5000 } }
     }
   }
 
@@ -218,6 +230,21 @@ describe('peer/wire: records', () => {
     expect(() => decodeName(encodeName({ first: 0, names }))).to.throw(FrameError, '4096 are allowed')
     expect(() => decodeName(encodeName({ first: 4096, names: names.slice(0, 1) }))).to.throw(FrameError, 'go up to 4097')
     expect(decodeName(encodeName({ first: 0, names: names.slice(1) })).names).to.have.length(4096)
+  })
+
+  it('refuses a peer that hosts no range, too many, or in a state that is none', () => {
+    const info = records['record: info'].bytes
+    const countAt = 1 + 5 + 1 + 23 + 1
+    expect(info[countAt]).to.equal(2)
+    for (const [offset, value, message] of [[0, 0, '1 to 4'], [0, 5, '1 to 4'], [5, 3, 'state is 3'], [1, 2, '2:2 is empty']] as const) {
+      const changed = info.slice()
+      changed[countAt + offset] = value
+      expect(() => decodeInfo(changed)).to.throw(FrameError, message)
+    }
+  })
+
+  it('refuses a stage that has outputs of positions it does not hold', () => {
+    expect(() => decodeOpened(encodeOpened({ nonce: statement.nonce, window: 8, rowsPerStep: 256, capacity: 2048, held: 64, kept: 65 }))).to.throw(FrameError, 'holds 64')
   })
 
   it('refuses one byte too many or too few', () => {

@@ -1,0 +1,11 @@
+/** Which range a peer hosts: where it joins, and when and how it moves. */
+export * from './types.ts'
+export { GAIN, PLACEMENT_TIMING } from './constants.ts'
+export { claimId, claimTime } from './claims.ts'
+export { chooseRange } from './choose-range.ts'
+export type { ChooseRangeInit } from './choose-range.ts'
+export { findMove } from './find-move.ts'
+export type { FindMoveInit, Move } from './find-move.ts'
+export { effectiveSpeeds, unitThroughput } from './throughput.ts'
+export type { PlacedPeer } from './throughput.ts'
+export { createPlacementState, decideMove } from './decide-move.ts'

@@ -1,0 +1,78 @@
+import { StageError } from '../errors.ts'
+import type { PlannedStage } from './choose-stages.ts'
+import type { History } from './history.ts'
+import type { OpenStagesInit } from './open-stages.ts'
+import type { BuiltRoute, RouteMembers } from './route-members.ts'
+import { runReplays } from './run-replays.ts'
+import type { Grant, Segment } from './segment.ts'
+
+export interface AttemptInit extends Pick<OpenStagesInit, 'self' | 'modelId' | 'capacity' | 'openBy' | 'signal'> {
+  members: RouteMembers
+  epoch: number
+  planned: readonly PlannedStage[]
+  history: History
+  /** of a session that has not run yet: what its stages may find of it already */
+  promptIds?: ArrayLike<number>
+  chunkRows: number
+  /** a chunk of positions has gone through stages once more, after so many milliseconds without one */
+  onReplayed: (milliseconds: number) => void
+}
+
+/** A route on which steps can run. */
+export interface Established {
+  route: BuiltRoute
+  grant: Grant
+  /** positions that all stages have found under names */
+  found: number
+  replayedPositions: number
+}
+
+/** Opens a route, or rebinds it, and replays what its stages lack. Throws an AggregateError of StageErrors, and what engines of this machine throw. */
+export async function establish (init: AttemptInit): Promise<Established> {
+  const { members, epoch, planned, history, promptIds, signal, chunkRows } = init
+  signal.throwIfAborted()
+  const route = await members.build(epoch, planned, promptIds ?? history.ids, history.ids.length)
+  const leave = (): void => { for (const chain of route.chains) chain.leave() }
+  signal.addEventListener('abort', leave, { once: true })
+  try {
+    throwAll(await Promise.allSettled(route.chains.map(async chain => await chain.open({ ...init, stageCount: planned.length, wanted: history.wanted }))))
+    const grant = grantOf(route.segments)
+    let since = performance.now()
+    const onChunk = (): void => {
+      const now = performance.now()
+      init.onReplayed(now - since)
+      since = now
+    }
+    const replayedPositions = promptIds !== undefined
+      ? 0
+      : await runReplays({ segments: route.segments, grant, ids: history.ids, chunkRows, nextSequence: () => ++history.sequence, onChunk })
+    const found = Math.min(...route.segments.flatMap(({ states }) => states.map(({ held }) => held)))
+    return { route, grant, found, replayedPositions }
+  } catch (error) {
+    leave()
+    signal.throwIfAborted()
+    throw error
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
+}
+
+export function grantOf (segments: readonly Segment[]): Grant {
+  return {
+    capacity: Math.min(...segments.map(({ grant }) => grant.capacity)),
+    window: Math.min(...segments.map(({ grant }) => grant.window)),
+    rowsPerStep: Math.min(...segments.map(({ grant }) => grant.rowsPerStep))
+  }
+}
+
+/** Of settled promises, all failures of stages at once. */
+function throwAll (outcomes: ReadonlyArray<PromiseSettledResult<unknown>>): void {
+  const errors = outcomes.flatMap(outcome => outcome.status === 'rejected' ? stageErrors(outcome.reason as Error) : [])
+  if (errors.length > 0) throw new AggregateError([...new Set(errors)], errors[0].message)
+}
+
+/** The failures of stages that an error stands for. */
+export function stageErrors (error: Error): StageError[] {
+  if (error instanceof AggregateError) return error.errors.flatMap((inner: Error) => stageErrors(inner))
+  return error instanceof StageError ? [error] : []
+}
