@@ -190,6 +190,9 @@ export const STALL_MEMORY = 0.9
 export const REST_MILLISECONDS = 500
 export const MAXIMUM_REST_MILLISECONDS = 8_000
 
+/** Once peers that together host everything have answered, the others get so much longer: they may be faster, or frozen. */
+export const GATHER_INFO_MILLISECONDS = 300
+
 /** Who waits for a unit to be hosted asks again this often; announcements come sooner by themselves. */
 export const ASK_AGAIN_MILLISECONDS = 1_000
 

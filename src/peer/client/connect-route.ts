@@ -6,7 +6,8 @@ import { askPeer, startedNode } from '../node.ts'
 import { namedIds } from '../prefix-names.ts'
 import type { AbortOptions, CandidateSource, ConnectRouteInit, Deadlines, PeerNode, RouteSession } from '../types.ts'
 import { connectTo, createCandidatePool, disconnectFrom } from './candidate-pool.ts'
-import { coverLocally } from './cover-locally.ts'
+import type { CandidatePool } from './candidate-pool.ts'
+import { coverLocally, missingUnits } from './cover-locally.ts'
 import { createGivenPeers } from './given-peers.ts'
 import type { GivenPeers } from './given-peers.ts'
 import type { History } from './history.ts'
@@ -45,7 +46,11 @@ export async function connectRoute (init: ConnectRouteInit, options: AbortOption
   const given = createGivenPeers({ libp2p, addresses: init.addresses, modelId, milliseconds: deadlines.info, onProgress })
   const further = init.candidates ?? node.directory
   const pool = createCandidatePool(further === undefined ? [given] : [given, further], modelId, libp2p.peerId.toString())
-  await given.refresh(modelId, { signal })
+  await given.gather(() => {
+    const known = typeof init.model === 'string' ? given.infos[0]?.hosted?.manifest : init.model.manifest
+    const hosted = [...pool.records().flatMap(({ ranges }) => ranges), ...init.local ?? []]
+    return known !== undefined && missingUnits(hosted, known.architecture.layerCount + 2).length === 0
+  }, { signal })
   const architecture = await findArchitecture(init, given, further, modelId, deadlines, signal)
   const unitCount = architecture.layerCount + 2
   const costs = routeCosts(node, modelId, architecture)
@@ -56,7 +61,7 @@ export async function connectRoute (init: ConnectRouteInit, options: AbortOption
   const promptIds = namedIds(init.promptIds ?? [])
   const shares = init.sharePrefixes ?? init.promptIds !== undefined
   const history: History = { ids: [], sequence: 0, wanted: 0 }
-  const addressesOf = (peerId: string): string[] => pool.records().find(record => record.peerId === peerId)?.addresses ?? []
+  const addressesOf = rememberAddresses(pool)
   const route = await openLiveRoute({
     session: id,
     self: libp2p.peerId.toString(),
@@ -100,6 +105,16 @@ export async function connectRoute (init: ConnectRouteInit, options: AbortOption
   for (let position = 0; position < route.found; position++) history.ids.push(promptIds[position])
   const onStep = costs.recordStep
   return createRouteSession({ id, architecture, route, history, chunkRows: init.chunkRows, onStep })
+}
+
+/** Of a peer that is part of the route while nobody announces it any more, too. */
+function rememberAddresses (pool: CandidatePool): (peerId: string) => string[] {
+  const known = new Map<string, string[]>()
+  return peerId => {
+    const addresses = pool.records().find(record => record.peerId === peerId)?.addresses ?? known.get(peerId) ?? []
+    known.set(peerId, addresses)
+    return addresses
+  }
 }
 
 /** A client that has only the id of a model learns the rest from the first peer that hosts it. */

@@ -21,3 +21,8 @@ export function coverLocally<T extends { range: UnitRange }> (engines: readonly 
     unit = next
   }
 }
+
+/** Units that none of the ranges has. */
+export function missingUnits (ranges: ReadonlyArray<{ range: UnitRange }>, unitCount: number): number[] {
+  return Array.from({ length: unitCount }, (_value, unit) => unit).filter(unit => !ranges.some(({ range }) => range.from <= unit && unit < range.to))
+}

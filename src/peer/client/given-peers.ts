@@ -1,7 +1,8 @@
 import type { Libp2p } from '@libp2p/interface'
+import { GATHER_INFO_MILLISECONDS } from '../constants.ts'
 import { NothingHostedError, OtherModelError } from '../errors.ts'
 import { askPeer } from '../node.ts'
-import type { CandidateRecord, CandidateSource, PeerInfo, RouteProgress } from '../types.ts'
+import type { AbortOptions, CandidateRecord, CandidateSource, PeerInfo, RouteProgress } from '../types.ts'
 
 export interface GivenPeersInit {
   libp2p: Libp2p
@@ -18,6 +19,8 @@ export interface GivenPeers extends CandidateSource {
   readonly infos: PeerInfo[]
   /** why addresses were of no use when they were last asked */
   readonly problems: Error[]
+  /** Asks all; where enough have answered, those that keep us waiting may answer later. Throws the signal's reason. */
+  gather (isEnough: () => boolean, options: AbortOptions): Promise<void>
 }
 
 /** Nobody is asked before `refresh`. */
@@ -59,7 +62,7 @@ export function createGivenPeers ({ libp2p, addresses, modelId, milliseconds, on
     }))
   }
 
-  return {
+  const peers: GivenPeers = {
     get infos () {
       return inOrder(addresses, infos)
     },
@@ -84,9 +87,23 @@ export function createGivenPeers ({ libp2p, addresses, modelId, milliseconds, on
       asking ??= askAll(signal).finally(() => { asking = undefined })
       await asking
     },
+    async gather (isEnough, { signal }) {
+      const all = peers.refresh(modelId, { signal })
+      all.catch(() => {})
+      const enough = Promise.withResolvers<void>()
+      let timer: NodeJS.Timeout | undefined
+      const end = peers.onChange(() => { if (timer === undefined && isEnough()) timer = setTimeout(enough.resolve, GATHER_INFO_MILLISECONDS) })
+      try {
+        await Promise.race([all, enough.promise])
+      } finally {
+        end()
+        clearTimeout(timer)
+      }
+    },
     // a session knows for itself what a peer has done to it, and nobody else listens
     suspect: () => {}
   }
+  return peers
 }
 
 function inOrder<T> (keys: readonly string[], values: Map<string, T>): T[] {

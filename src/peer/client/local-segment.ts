@@ -94,13 +94,13 @@ export function createLocalSegment ({ engine, range, capacity, ...first }: Local
           failed: error => {
             // it was cancelled while it ran
             if (!waiting.delete(job)) return
+            reject(new StageFailedError(here(), (error as Error).message, { cause: error }))
             // the chunks behind it were meant for positions that are not there now
             for (const [other, { reject }] of waiting) {
               queue.cancel(session, candidate => candidate === other)
               reject(new SessionClosedError(error))
             }
             waiting.clear()
-            reject(new StageFailedError(here(), (error as Error).message, { cause: error }))
           }
         }
         try {

@@ -3,7 +3,7 @@ import type { Engine } from '../../engine/index.ts'
 import { InvalidRequestError, RangeGapError } from '../errors.ts'
 import { namedIds } from '../prefix-names.ts'
 import type { LocalRouteOptions, RouteSession } from '../types.ts'
-import { coverLocally } from './cover-locally.ts'
+import { coverLocally, missingUnits } from './cover-locally.ts'
 import { createFixedRoute } from './fixed-route.ts'
 import { createLocalSegment } from './local-segment.ts'
 import type { LocalSegment } from './local-segment.ts'
@@ -19,7 +19,7 @@ export function createLocalRoute (engines: Engine[], options: LocalRouteOptions 
   const { architecture } = engines[0]
   const { promptIds, chunkRows } = options
   const cover = coverLocally(engines)
-  const missing = Array.from({ length: architecture.layerCount + 2 }, (_value, unit) => unit).filter(unit => !cover.some(({ range }) => range.from <= unit && unit < range.to))
+  const missing = missingUnits(cover, architecture.layerCount + 2)
   if (missing.length > 0) throw new RangeGapError(missing, unitNames(missing, architecture.layerCount + 2))
   const shares = options.sharePrefixes ?? promptIds !== undefined
   const ids = namedIds(promptIds ?? [])

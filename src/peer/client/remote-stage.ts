@@ -60,6 +60,8 @@ export function createRemoteStage ({ session, peerId, links, connect, disconnect
   let place: RemoteStage['place']
   let listener: StageListener
   let epoch = 0
+  /** the one that the stage has heard of */
+  let openedEpoch = 0
   let number = FIRST_CONTROL_NUMBER
   let subscription: Subscription | undefined
   let lost: StageError | undefined
@@ -107,6 +109,7 @@ export function createRemoteStage ({ session, peerId, links, connect, disconnect
       }
     },
     send (frame) {
+      if (frame.kind === Kind.open) openedEpoch = epoch
       subscription?.link.send({ ...frame, session, epoch })
     },
     async request (frame, expected, milliseconds, sequence = ++number) {
@@ -129,7 +132,8 @@ export function createRemoteStage ({ session, peerId, links, connect, disconnect
     },
     release ({ silent = false } = {}) {
       if (released) return
-      stage.send({ kind: Kind.close, sequence: 0 })
+      // an attempt may have ended before the stage was told of it
+      if (openedEpoch > 0) subscription?.link.send({ kind: Kind.close, session, epoch: openedEpoch, sequence: 0 })
       released = true
       subscription?.release()
       if (silent && lost === undefined && subscription !== undefined) {
