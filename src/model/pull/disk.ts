@@ -2,13 +2,13 @@ import { mkdir, readdir, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DiskSpaceError } from './errors.ts'
 
-/** Bytes of a file or of the files of a folder, links followed. */
+/** Bytes of a file, or of the files of a folder and the folders in it; links to files are followed. */
 export async function bytesOf (path: string): Promise<number> {
   const status = await stat(path).catch(() => undefined)
   if (status === undefined) return 0
   if (!status.isDirectory()) return status.size
   let total = 0
-  for (const name of await list(path)) {
+  for (const name of await readdir(path, { recursive: true }).catch(() => [])) {
     const inside = await stat(join(path, name)).catch(() => undefined)
     if (inside?.isFile()) total += inside.size
   }

@@ -75,7 +75,7 @@ async function downloadWheel (command: string[], pip: PipReference, workspace: s
   report(0)
   let reporting = true
   const timer = setInterval(() => {
-    bytesBelow(workspace).then(bytes => { if (reporting) report(bytes) }, () => {})
+    bytesOf(workspace).then(bytes => { if (reporting) report(bytes) }, () => {})
   }, PIP_POLL_INTERVAL)
   try {
     const { code, message } = await runProgram([
@@ -88,13 +88,6 @@ async function downloadWheel (command: string[], pip: PipReference, workspace: s
     reporting = false
     clearInterval(timer)
   }
-}
-
-/** Bytes of the files in a folder and in the folders of that folder: pip writes into one of its own. */
-async function bytesBelow (folder: string): Promise<number> {
-  const names = await list(folder)
-  const sizes = await Promise.all([bytesOf(folder), ...names.filter(name => !name.endsWith('.whl')).map(async name => await bytesOf(join(folder, name)))])
-  return sizes.reduce((sum, bytes) => sum + bytes, 0)
 }
 
 /**

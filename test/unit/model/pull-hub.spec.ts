@@ -368,6 +368,8 @@ describe('pull: hub', () => {
       await pullModel(NAME, options)
       const models = await listModels({ environment: options.environment })
       expect(models.filter(model => model.path !== undefined).map(model => model.name)).to.deep.equal(['sotu-4m', 'sotu-4m-compressed', `hf:maker/model@${COMMIT}`])
+      // weights of a package are in a folder of their own
+      expect(models.find(({ name }) => name === 'sotu-4m-compressed')!.byteLength).to.be.above(2.4e6)
       expect(models.at(-1)!.byteLength).to.be.greaterThan(WEIGHTS.length)
       expect(models.map(model => model.name)).to.include('qwen3-0.6b')
     })
