@@ -81,7 +81,8 @@ function productWork ({ type, variant, rows, columns, tokens }: ProductWork): ()
     return at
   }
   const matrix = layOutMatrix({ path: '', offset: 0, byteLength: 0, type, shape: [rows, columns] }, reserve)
-  const codes = reserve(tokens * columns)
+  // of 16 bits or of 8, or the positive ones
+  const codes = reserve(tokens * columns * 2)
   const scales = reserve(tokens * columns / 8)
   const sums = reserve(tokens * columns / 8)
   const negative = reserve(tokens * columns)
@@ -92,6 +93,6 @@ function productWork ({ type, variant, rows, columns, tokens }: ProductWork): ()
   new Uint8Array(memory.buffer).fill(0x11)
   new Float32Array(memory.buffer, scales, tokens * columns / 32).fill(0.01)
   new Float32Array(memory.buffer, scaled, tokens * columns / 32).fill(0.01)
-  const product = productsOf(instantiateKernels(compileKernels(variant), memory), variant)[matrix.kind]
+  const product = productsOf(instantiateKernels(compileKernels(variant), memory), variant, variant)[matrix.kind]
   return () => { product(matrix.offset, codes, scales, matrix.bits === 8 ? negative : sums, scaled, out, 0, matrix.paddedRows, matrix.blocks, tokens, matrix.paddedRows, 4, matrix.zeroShift, 15) }
 }

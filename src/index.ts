@@ -28,8 +28,15 @@ export type {
   RowOutput, RowResult
 } from './engine/index.ts'
 
-// who hosts what: capacity by bytes, and the split of a model over machines
-export { capacityOf, keyValuePositions, modelCosts, peerBytes, planSplit, rangeBytes, totalWork } from './partition/index.ts'
+// who hosts what: capacity by bytes, the split of a model over machines, places in a swarm; who runs what: routes
+export {
+  capacityOf, chooseHandOver, chooseRange, chooseRoute, createMeasurements, createPlacementState, decideMove, keyValuePositions, modelCosts,
+  peerBytes, planSplit, rangeBytes, routeWork, totalWork, unitThroughput
+} from './partition/index.ts'
+export type {
+  ChooseRangeInit, HandOver, HandOverInit, Measurements, NoRoute, OwnPlace, PlacementAction, PlacementRecord, PlacementState, PlacementStep,
+  PlacementTiming, PlacementView, Route, RouteHolder, RouteRequest, RouteStage
+} from './partition/index.ts'
 export type {
   Capacity, CapacityInit, Machine, ModelCosts, Objective, PlannedStage, RangeBytes, SplitOptions, SplitPlan, UnitCost
 } from './partition/index.ts'

@@ -49,7 +49,7 @@ export async function connect ({ context, options, model, capacity, progress }: 
   try {
     signal.throwIfAborted()
     if (addresses.length === 0) return await hold(promptIds => createLocalRoute(engines, { capacity, promptIds }), [], stopEngines)
-    const node = createPeerNode({})
+    const node = createPeerNode({ discovery: {}, network: { key: options.key } })
     await node.start({ signal })
     const repairs: RouteRepair[] = []
     const onProgress = (event: RouteProgress): void => tell(context, model.architecture.layerCount, repairs, event)

@@ -6,6 +6,9 @@ export const PROGRESS_DELAY_MILLISECONDS = 1000
 /** Bytes of a prompt or text file; a context of a million tokens is about 4 MB of text. */
 export const MAX_TEXT_BYTES = 64 * 1024 * 1024
 
+/** A key file has about a hundred. */
+export const MAX_KEY_FILE_BYTES = 4096
+
 /** Token ids on one command line; beyond any context in use. */
 export const MAX_IDS = 1_048_576
 
@@ -20,6 +23,9 @@ export const DEFAULT_MAX_TOKENS = 256
 
 /** A `swarm` waits so long for a child to be ready: reading and converting a large model from a slow disk takes minutes. */
 export const READY_MILLISECONDS = 10 * 60_000
+
+/** A peer that is to stop waits so long for its sessions to be moved; longer than a client needs for it. */
+export const DRAIN_MILLISECONDS = 30_000
 
 /** A child that was asked to stop gets so long to close its sessions before it is killed. */
 export const STOP_MILLISECONDS = 5000

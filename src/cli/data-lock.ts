@@ -23,6 +23,12 @@ export function lockDataDirectory (directory: string): () => void {
   }
 }
 
+/** Process that uses a data directory now. */
+export function dataDirectoryHolder (directory: string): number | undefined {
+  const holder = readHolder(join(directory, 'peer.lock'))
+  return holder !== undefined && alive(holder) ? holder : undefined
+}
+
 function readHolder (path: string): number | undefined {
   try {
     const pid = Number(readFileSync(path, 'utf8').trim())

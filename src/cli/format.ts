@@ -1,5 +1,5 @@
 import { describeUnits } from './units.ts'
-import type { GenerationResult, StageDescription } from '../peer/index.ts'
+import type { GenerationResult, Reachability, StageDescription } from '../peer/index.ts'
 
 /** Last characters of a peer id: its beginning is the same for all keys of a kind. */
 export function shortPeerId (peerId: string): string {
@@ -34,6 +34,11 @@ export function rate (value: number): string {
 /** Three figures; nothing for what was not measured. */
 export function percent (share: number | null): string {
   return share === null ? '' : `${(share * 100).toPrecision(3)} %`
+}
+
+/** `directly: a peer reached it at 203.0.113.5, port 4001` */
+export function reachabilityWords ({ status, reason }: Pick<Reachability, 'status' | 'reason'>): string {
+  return `${{ direct: 'directly', relayed: 'through a relay', unreachable: 'not at all', unknown: 'nobody knows' }[status]}: ${reason}`
 }
 
 export function plural (count: number, noun: string): string {

@@ -17,6 +17,8 @@ export interface ModelRequest extends OutputOptions {
   from?: string[]
   /** false: neither pack nor give to others */
   share?: boolean
+  /** key of a private swarm */
+  key?: Uint8Array
 }
 
 export interface HostedModel {
@@ -94,7 +96,7 @@ async function packageDirectory (env: Record<string, string | undefined>, modelI
 async function openFetched ({ context, request, progress, signal, chooseRange }: HostInit, askedId: string | undefined, from: string[]): Promise<HostedModel> {
   const { createBlockStore, isPackage, readPackage } = await import('../model/index.ts')
   const { createPeerNode, fetchManifest, fetchUnits } = await import('../peer/index.ts')
-  const node = createPeerNode({})
+  const node = createPeerNode({ network: { key: request.key } })
   await node.start({ signal })
   try {
     const modelId = askedId ?? await hostedModel(node, from, signal)

@@ -1,5 +1,5 @@
 import { describeUnits } from './units.ts'
-import type { GenerationResult, RouteRepair, StageDescription, TokenLogProbability } from '../peer/index.ts'
+import type { DialBackReport, GenerationResult, ReachabilityStatus, RouteRepair, StageDescription, TokenLogProbability } from '../peer/index.ts'
 import type { KernelReport } from '../engine/index.ts'
 import type { CompressReport, MeasuredMatrix } from '../svd/index.ts'
 import type { UnitRange } from '../model/index.ts'
@@ -16,6 +16,27 @@ export interface PeerJson {
   range: UnitRange
   units: string
   model: ModelJson
+  /** null where it would hold the key of a private swarm */
+  invite: string | null
+}
+
+export interface InviteJson {
+  invite: string
+  modelId: string
+  addresses: string[]
+  /** it holds a key: whoever has it can join */
+  private: boolean
+}
+
+export interface DoctorJson {
+  reachability: { status: ReachabilityStatus, reason: string, reports: DialBackReport[] }
+  /** this machine's clock, ahead of those of the peers; null where nobody could be asked */
+  clockSkewMilliseconds: number | null
+  modelId: string | null
+  /** how many peers serve each unit; null where that is not known */
+  holders: number[] | null
+  peers: Array<{ address: string, peerId: string | null, software: string | null, modelId: string | null, ranges: UnitRange[], error: string | null }>
+  problems: string[]
 }
 
 export interface ModelJson {
@@ -69,12 +90,33 @@ export interface PromptJson {
   logProbabilities?: Array<{ id: number, logProbability: number, top: TokenLogProbability[] }>
 }
 
+/** Of `status` and `peers`. */
+export interface StatusJson {
+  modelId: string | null
+  /** how many peers serve each unit, embed first */
+  holders: number[] | null
+  /** numbers of the units that the fewest serve */
+  weakest: number[]
+  peers: Array<{
+    address: string
+    peerId: string | null
+    software: string | null
+    modelId: string | null
+    ranges: Array<UnitRange & { state: 'joining' | 'serving' | 'draining' }>
+    sessions: number | null
+    queuedSteps: number | null
+    freePositions: number | null
+    roundTripMilliseconds: number | null
+    error: string | null
+  }>
+}
+
 /** Ready line of a `swarm` that stays up. */
 export interface SwarmJson {
   event: 'ready'
   model: ModelJson
   join: string
-  peers: Array<Omit<PeerJson, 'event' | 'model'> & { pid: number }>
+  peers: Array<Omit<PeerJson, 'event' | 'model' | 'invite'> & { pid: number }>
 }
 
 export interface PerplexityJson {

@@ -1,9 +1,11 @@
 import { Option } from 'commander'
+import { addAccessOptions } from './access.ts'
 import { DEFAULT_MAX_TOKENS, MAX_THREADS } from './constants.ts'
 import { decimal, duration, integer, list, repeated, time } from './parse.ts'
 import type { Command } from 'commander'
 import type { GenerationOptions } from '../peer/index.ts'
 import type { Deadlines } from '../peer/index.ts'
+import type { Access, AccessOptions } from './access.ts'
 
 // Options that several commands share, and what the library wants to hear of them.
 
@@ -12,8 +14,7 @@ export interface ModelOptions {
   threads?: number
 }
 
-export interface RouteOptions extends ModelOptions {
-  join?: string[]
+export interface RouteOptions extends ModelOptions, AccessOptions, Partial<Omit<Access, 'join'>> {
   local?: string
   /** milliseconds */
   deadline?: number
@@ -52,11 +53,11 @@ export function addThreadsOption (command: Command): Command {
 /** Options of a client of a swarm. */
 export function addRouteOptions (command: Command): Command {
   addModelOption(command)
-  return addThreadsOption(command
-    .addOption(new Option('-j, --join <addresses>', 'addresses of peers; repeat it, or put commas between').argParser(list).env('EFEDLLM_JOIN'))
-    .option('--local <units>', 'units that this machine runs itself, such as embed,head, or all'))
+  return addThreadsOption(addAccessOptions(command)
+    .addOption(new Option('-j, --join <addresses>', 'addresses of peers, or an invite; repeat it, or put commas between').argParser(list).env('EFEDLLM_JOIN'))
+    .option('--local <units>', 'units that this machine runs itself, such as embed,head, or all')
     .option('--deadline <time>', 'give up when a peer keeps us waiting longer: 10s, 500ms (default: 8s to reach it, 15s to open, 60s a step)', duration)
-    .option('--wait <time>', 'when a peer is lost in mid-text, look so long for another one (default: 30s)', time)
+    .option('--wait <time>', 'when a peer is lost in mid-text, look so long for another one (default: 30s)', time))
 }
 
 export function addSamplingOptions (command: Command): Command {

@@ -3,7 +3,11 @@ import { Command } from 'commander'
 import { defineBench } from './commands/bench.ts'
 import { defineChat } from './commands/chat.ts'
 import { defineCompress } from './commands/compress.ts'
+import { defineDoctor } from './commands/doctor.ts'
+import { defineDrain } from './commands/drain.ts'
 import { defineInspect } from './commands/inspect.ts'
+import { defineInvite } from './commands/invite.ts'
+import { defineKey } from './commands/key.ts'
 import { defineLogits } from './commands/logits.ts'
 import { defineModels } from './commands/models.ts'
 import { definePeer } from './commands/peer.ts'
@@ -11,6 +15,7 @@ import { definePerplexity } from './commands/perplexity.ts'
 import { definePlan } from './commands/plan.ts'
 import { definePrompt } from './commands/prompt.ts'
 import { definePull } from './commands/pull.ts'
+import { definePeers, defineStatus } from './commands/status.ts'
 import { defineSwarm } from './commands/swarm.ts'
 import { defineVerify } from './commands/verify.ts'
 import type { Context } from './context.ts'
@@ -42,6 +47,12 @@ Examples:
   defineChat(program, context)
   definePeer(program, context)
   defineSwarm(program, context)
+  defineStatus(program, context)
+  definePeers(program, context)
+  defineDrain(program, context)
+  defineInvite(program, context)
+  defineDoctor(program, context)
+  defineKey(program, context)
   definePull(program, context)
   defineModels(program, context)
   defineInspect(program, context)

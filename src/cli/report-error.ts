@@ -23,6 +23,9 @@ const hints: Record<string, string> = {
   ERR_ROUTE_LOST: 'start a peer that hosts these layers, or --join more peers: those that are not needed are spares; --wait waits longer',
   ERR_PEER_UNREACHABLE: 'check the address, and that the peer is running; it prints its addresses when it starts',
   ERR_INVALID_ADDRESS: 'an address looks like /ip4/192.168.1.7/tcp/4001/p2p/12D3KooW…',
+  ERR_INVALID_INVITE: '`efedllm invite`, where a peer runs, prints one to paste',
+  ERR_NETWORK_KEY: 'efedllm key generate FILE makes one',
+  ERR_INVALID_PEER_ID: 'a peer prints its id when it starts; it looks like 12D3KooW…',
   ERR_INCOMPATIBLE_VERSION: 'run the same version on both sides',
   ERR_STAGE_LOST: 'the peer has ended, or the network to it; try again with the peers that are left, or start it again',
   ERR_STAGE_STALLED: 'the peer is overloaded or frozen; --deadline waits longer',
@@ -39,7 +42,7 @@ const hints: Record<string, string> = {
 }
 
 /** Failures that lie in what was typed. */
-const usageCodes = new Set(['ERR_USAGE', 'ERR_INVALID_OPTION', 'ERR_COMPRESSION_OPTION', 'ERR_INVALID_ADDRESS', 'ERR_MODEL_REFERENCE', 'ERR_UNKNOWN_MODEL', 'ERR_INVALID_MACHINE'])
+const usageCodes = new Set(['ERR_USAGE', 'ERR_INVALID_OPTION', 'ERR_COMPRESSION_OPTION', 'ERR_INVALID_ADDRESS', 'ERR_MODEL_REFERENCE', 'ERR_UNKNOWN_MODEL', 'ERR_INVALID_MACHINE', 'ERR_INVALID_INVITE', 'ERR_NETWORK_KEY', 'ERR_INVALID_PEER_ID'])
 
 /** Decides how an error is shown; never throws, whatever was thrown. */
 export function describeError (error: unknown): Described {

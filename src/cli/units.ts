@@ -64,7 +64,7 @@ function parseBounds (text: string, option: string, hint: string): UnitRange {
   return { from, to }
 }
 
-function runs (units: number[]): UnitRange[] {
+export function runs (units: readonly number[]): UnitRange[] {
   const ranges: UnitRange[] = []
   for (const unit of units) {
     const last = ranges.at(-1)

@@ -126,11 +126,13 @@ export type KernelVariant = 'relaxed-i32' | 'relaxed-i16' | 'plain'
 
 /**
  * The variants that run products of matrices with one token or few (`vector`)
- * and with many (`tile`), and from how many places at a time one token reads a matrix.
+ * and with many (`tile`), and those of codes of 8 bits with any number (`bytes`),
+ * and from how many places at a time one token reads a matrix.
  */
 export interface KernelReport {
   vector: KernelVariant
   tile: KernelVariant
+  bytes: KernelVariant
   streams: 1 | 4
   /** known from an earlier start, not measured at this one */
   cached: boolean

@@ -93,8 +93,6 @@ export const LINK_HIGH_WATER_BYTES = 2 << 20
 export const MAXIMUM_INBOUND_STREAMS = 8
 /** Streams of the stage protocol of one peer, over all its connections. */
 export const MAXIMUM_LINKS_PER_PEER = 16
-/** Connections of one peer: one that either side opened, and those whose end has not been noticed yet. */
-export const MAXIMUM_CONNECTIONS_PER_PEER = 8
 /** Info streams of one peer at once. */
 export const MAXIMUM_INFO_STREAMS = 4
 
@@ -220,6 +218,15 @@ export const LOWEST_DIALLED_PORT = 1024
 export const INBOUND_CONNECTIONS_PER_SECOND = 100
 /** Default 10: a swarm that starts at once on one machine needs more. */
 export const PENDING_INBOUND_CONNECTIONS = 100
+
+/** As libp2p has it: a peer of a large swarm needs its neighbours, its clients and the stages beside it. */
+export const MAXIMUM_CONNECTIONS = 300
+
+/** One address of a peer: the next ones are tried after it. TCP and noise take four round trips. */
+export const ADDRESS_DIAL_MILLISECONDS = 3_000
+
+/** A relayed connection becomes a direct one within a few round trips, or not at all. */
+export const HOLE_PUNCH_MILLISECONDS = 5_000
 
 export const DEFAULT_LIMITS: PeerLimits = {
   sessions: 64,

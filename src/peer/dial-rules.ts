@@ -83,3 +83,9 @@ export function createDialBudget (perMinute: number): DialBudget {
     }
   }
 }
+
+/** Whether `/ip4/…` or `/ip6/…` is an address of the internet at large. */
+export function isPublicHost (host: string): boolean {
+  const address = /^\/ip[46]\/([0-9a-fA-F:.]+)/.exec(host)?.[1]
+  return address !== undefined && reachOf(address) === Reach.public
+}

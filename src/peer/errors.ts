@@ -40,6 +40,15 @@ export class PeerUnreachableError extends PeerError {
   }
 }
 
+/** There is a way to the peer, but only for small things. */
+export class RelayedOnlyError extends PeerError {
+  readonly hint = 'let its port be forwarded, or let one of you run a peer with --relay'
+
+  constructor (peer: string) {
+    super('RelayedOnlyError', 'ERR_RELAYED_ONLY', `peer ${peer} can be reached only through a relay of others, which carries no activations`, { retryable: true })
+  }
+}
+
 /** The rules for connections on a client's behalf forbid this one. */
 export class DialRefusedError extends PeerError {
   constructor (peer: string, problem: string) {

@@ -3,9 +3,9 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { decodeManifest, encodeManifest } from '../model/index.ts'
 import { INFO_PROTOCOL, MAXIMUM_INFO_BYTES, MAXIMUM_ROWS, SOFTWARE, STOP_MILLISECONDS } from './constants.ts'
 import { FrameError, IncompatibleVersionError, PeerUnreachableError } from './errors.ts'
+import { readRecord, withLength } from './read-record.ts'
 import type { HostedUnits, ModelIdentity, PeerInfo, PeerLimits } from './types.ts'
 import { decodeInfo, encodeInfo } from './wire/index.ts'
-import type { Chunk } from './wire/index.ts'
 
 /** What there is to say about what a node hosts. */
 export interface HostedInfo {
@@ -39,10 +39,7 @@ export function infoBytes (addresses: string[], hosted: HostedInfo | undefined):
           freePositions: Math.min(hosted.freePositions, LARGEST)
         }
   })
-  const bytes = new Uint8Array(4 + record.length)
-  new DataView(bytes.buffer).setUint32(0, record.length, true)
-  bytes.set(record, 4)
-  return bytes
+  return withLength(record)
 }
 
 /** Answers and ends the stream. */
@@ -56,14 +53,16 @@ export async function askInfo (connection: Connection, signal: AbortSignal): Pro
   const peerId = connection.remotePeer.toString()
   let stream: Stream
   try {
-    stream = await connection.newStream(INFO_PROTOCOL, { signal })
+    stream = await connection.newStream(INFO_PROTOCOL, { signal, runOnLimitedConnection: true })
   } catch (error) {
     signal.throwIfAborted()
     if ((error as Error).name === 'UnsupportedProtocolError') throw new IncompatibleVersionError(peerId, INFO_PROTOCOL, error)
     throw new PeerUnreachableError(peerId, error)
   }
   try {
-    return parseInfo(peerId, await readRecord(stream, signal))
+    const record = await readRecord(stream, 'info', MAXIMUM_INFO_BYTES, signal)
+    stream.close().catch(() => {})
+    return parseInfo(peerId, record)
   } catch (error) {
     stream.abort(error as Error)
     throw error
@@ -82,46 +81,4 @@ function parseInfo (peerId: string, bytes: Uint8Array): PeerInfo {
   if (rowsPerStep < 1 || rowsPerStep > MAXIMUM_ROWS || window < 1 || contextLength < 1) throw new FrameError('limits', 'grant nothing')
   const { range } = ranges.find(({ state }) => state === 'serving') ?? ranges[0]
   return { peerId, addresses, software: info.software, hosted: { modelId, manifest, range, ranges, limits: { rowsPerStep, window, contextLength, sessionsPerClient }, sessions, queuedSteps, freePositions } }
-}
-
-/** u32 length, then so many bytes; holds no more than have arrived. */
-async function readRecord (stream: Stream, signal: AbortSignal): Promise<Uint8Array> {
-  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
-  const parts: Uint8Array[] = []
-  let received = 0
-  let length: number | undefined
-  const onMessage = (event: { data: unknown }): void => {
-    try {
-      const chunk = event.data as Chunk
-      for (const part of chunk instanceof Uint8Array ? [chunk] : chunk) {
-        parts.push(part.slice())
-        received += part.length
-      }
-      if (length === undefined && received >= 4) {
-        length = Buffer.concat(parts).readUInt32LE(0)
-        if (length > MAXIMUM_INFO_BYTES) throw new FrameError('info', `has ${length} bytes, ${MAXIMUM_INFO_BYTES} are allowed`)
-      }
-      if (received > 4 + (length ?? 0) && length !== undefined) throw new FrameError('info', 'is longer than its length')
-      if (length !== undefined && received === 4 + length) {
-        resolve(new Uint8Array(Buffer.concat(parts)).subarray(4))
-        stream.close().catch(() => {})
-      }
-    } catch (error) {
-      reject(error as Error)
-    }
-  }
-  const onClose = (event: { error?: Error }): void => reject(new PeerUnreachableError('that was asked', event.error ?? new Error('it closed the stream without an answer')))
-  const onAbort = (): void => reject(signal.reason)
-  signal.throwIfAborted()
-  signal.addEventListener('abort', onAbort, { once: true })
-  stream.addEventListener('message', onMessage)
-  stream.addEventListener('close', onClose)
-  stream.addEventListener('remoteCloseWrite', () => { if (length === undefined || received < 4 + length) onClose({}) })
-  try {
-    return await promise
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-    stream.removeEventListener('message', onMessage)
-    stream.removeEventListener('close', onClose)
-  }
 }

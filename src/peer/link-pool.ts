@@ -68,7 +68,7 @@ export function createLinkPool (log: Logger): LinkPool {
       return entry
     } catch (error) {
       if ((error as Error).name === 'UnsupportedProtocolError') throw new IncompatibleVersionError(peer, STAGE_PROTOCOL, error)
-      if ((error as Error).name === 'DialRefusedError') throw error
+      if (['DialRefusedError', 'RelayedOnlyError'].includes((error as Error).name)) throw error
       throw new PeerUnreachableError(peer, error)
     }
   }

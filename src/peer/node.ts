@@ -1,21 +1,15 @@
-import { noise } from '@chainsafe/libp2p-noise'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import { identify } from '@libp2p/identify'
 import type { Connection, Libp2p, Logger, PrivateKey } from '@libp2p/interface'
-import { defaultLogger } from '@libp2p/logger'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createLibp2p } from 'libp2p'
 import {
-  DEFAULT_DEADLINES, DEFAULT_LIMITS, INBOUND_CONNECTIONS_PER_SECOND, INFO_PROTOCOL, JOIN_INTERVAL_MILLISECONDS, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS,
-  MAXIMUM_CONNECTIONS_PER_PEER, MAXIMUM_HOSTED_RANGES, PENDING_INBOUND_CONNECTIONS, READ_BUFFER_BYTES, SOFTWARE, STAGE_PROTOCOL, STREAM_WINDOW_BYTES, WRITE_BUFFER_BYTES
+  DEFAULT_DEADLINES, DEFAULT_LIMITS, INFO_PROTOCOL, MAXIMUM_HOSTED_RANGES, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS, STAGE_PROTOCOL
 } from './constants.ts'
 import { createBlockServer } from './blocks/block-server.ts'
 import type { BlockServer } from './blocks/block-server.ts'
 import { BLOCKS_PROTOCOL, MAXIMUM_BLOCK_STREAMS } from './blocks/constants.ts'
+import { prepareDiscovery } from './directory/index.ts'
+import type { Discovery, OwnState } from './directory/index.ts'
 import { createDialBudget, dialableAddresses } from './dial-rules.ts'
 import { DeadlineError, DialRefusedError, InvalidAddressError, InvalidRequestError, NotStartedError, PeerError, PeerUnreachableError } from './errors.ts'
 import { askInfo, infoBytes, serveInfo } from './info-protocol.ts'
@@ -23,12 +17,13 @@ import type { HostedInfo } from './info-protocol.ts'
 import { loadOrCreateKey } from './key.ts'
 import { createLinkPool } from './link-pool.ts'
 import type { LinkPool } from './link-pool.ts'
+import { createNetwork, hasNetworkKey } from './network.ts'
 import { createHost } from './stage/host.ts'
 import type { Host } from './stage/host.ts'
 import { createHostedRange } from './stage/hosted-range.ts'
 import { createStageServer } from './stage/stage-server.ts'
 import type { StageServer } from './stage/stage-server.ts'
-import type { AbortOptions, HostedRange, HostInit, ModelIdentity, PeerInfo, PeerNode, PeerNodeInit } from './types.ts'
+import type { AbortOptions, AnnounceUpdate, HostedRange, HostInit, ModelIdentity, PeerInfo, PeerNode, PeerNodeInit } from './types.ts'
 import type { Statement } from './wire/index.ts'
 
 /** What the client side of this folder needs of a node; not for others. */
@@ -40,9 +35,11 @@ export interface StartedNode {
 
 interface Parts extends StartedNode {
   privateKey: PrivateKey
+  /** multiaddrs that others are told, without `/p2p` */
+  addresses: () => string[]
   server?: StageServer
   blocks?: BlockServer
-  joinTimer?: NodeJS.Timeout
+  discovery: Discovery
 }
 
 const started = new WeakMap<PeerNode, () => StartedNode>()
@@ -62,7 +59,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
   const hosted: HostedRange[] = []
   let model: ModelIdentity | undefined
   const budget = createDialBudget(limits.dialsPerClientAndMinute)
-  const joined = (init.join ?? []).map(address => ({ address, peerId: peerIdOf(address) }))
+  const joined = [...init.join ?? [], ...init.discovery?.join ?? []].map(address => ({ address, peerId: peerIdOf(address) }))
   let parts: Parts | undefined
   let starting: Promise<void> | undefined
   let stopping: Promise<void> | undefined
@@ -72,19 +69,36 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     return parts
   }
 
-  const announced = (libp2p: Libp2p): string[] => libp2p.getMultiaddrs().map(address => withoutPeer(address.toString()))
+  const extra: AnnounceUpdate = {}
+
+  function announced (): OwnState | undefined {
+    const own = hostedInfo()
+    const modelId = own?.model.modelId ?? init.discovery?.models?.[0]
+    if (modelId === undefined || (hosted.length === 0 && extra.claim === undefined)) return undefined
+    return {
+      modelId,
+      ranges: hosted.map(({ range, state }) => ({ range, state })),
+      sessions: own?.sessions ?? 0,
+      queuedSteps: own?.queuedSteps ?? 0,
+      freePositions: own?.freePositions ?? 0,
+      speed: extra.speed ?? 0,
+      claim: extra.claim
+    }
+  }
 
   async function begin (): Promise<void> {
     const privateKey = init.dataDirectory === undefined ? await generateKeyPair('Ed25519') : await loadOrCreateKey(init.dataDirectory)
-    const libp2p = await createNode(init, privateKey)
+    const network = await createNetwork(init, privateKey)
+    const { libp2p, addresses } = network
     const log = libp2p.logger.forComponent('efedllm:peer')
     const links = createLinkPool(libp2p.logger.forComponent('efedllm:client'))
     const blocks = init.share === undefined ? undefined : createBlockServer({ store: init.share, limits, log: libp2p.logger.forComponent('efedllm:blocks') })
     // before start, so that identify names the protocols at once
-    await libp2p.handle(INFO_PROTOCOL, stream => { serveInfo(stream, infoBytes(announced(libp2p), hostedInfo())).catch(error => stream.abort(error)) }, { maxInboundStreams: MAXIMUM_INFO_STREAMS })
-    const all: Parts = { libp2p, links, log, privateKey, blocks }
-    if (hosts.length > 0) await serve(all)
+    await libp2p.handle(INFO_PROTOCOL, stream => { serveInfo(stream, infoBytes(addresses(), hostedInfo())).catch(error => stream.abort(error)) }, { maxInboundStreams: MAXIMUM_INFO_STREAMS, runOnLimitedConnection: true })
     if (blocks !== undefined) await libp2p.handle(BLOCKS_PROTOCOL, (stream, connection) => blocks.accept(stream, connection), { maxInboundStreams: MAXIMUM_BLOCK_STREAMS })
+    const discovery = await prepareDiscovery({ init, network, key: privateKey, join: joined, state: announced })
+    const all: Parts = { libp2p, links, log, privateKey, blocks, discovery, addresses }
+    if (hosts.length > 0) await serve(all)
     try {
       await libp2p.start()
     } catch (error) {
@@ -94,13 +108,8 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     }
     parts = all
     if (hosts.length > 0) await serve(all)
-    libp2p.addEventListener('connection:open', event => limitConnections(libp2p, event.detail))
     init.onEvent?.({ type: 'peer:start', peerId: libp2p.peerId.toString(), addresses: node.addresses })
-    if (joined.length > 0) {
-      joinAll(parts)
-      parts.joinTimer = setInterval(() => { if (parts !== undefined) joinAll(parts) }, JOIN_INTERVAL_MILLISECONDS)
-      parts.joinTimer.unref()
-    }
+    discovery.start()
   }
 
   /** Speaks the stage protocol from now on, if it does not yet. */
@@ -112,7 +121,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
       model: model!,
       limits,
       self: libp2p.peerId.toString(),
-      addresses: () => announced(libp2p),
+      addresses: all.addresses,
       sign: bytes => privateKey.sign(bytes),
       links,
       connect: async (statement, clientAddress, client, signal) => await connectOnward(libp2p, statement, clientAddress, client, signal),
@@ -139,30 +148,20 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     const range = createHostedRange({
       host: added,
       store: () => parts?.server?.store,
+      onChange: () => parts?.discovery.changed(),
       onRemove: () => {
         hosts.splice(hosts.indexOf(added), 1)
         hosted.splice(hosted.indexOf(range), 1)
+        parts?.discovery.changed()
       }
     })
     hosts.push(added)
     hosted.push(range)
     if (parts !== undefined) serve(parts).catch(error => parts?.log.error('cannot serve sessions: %e', error))
+    parts?.discovery.changed()
     return range
   }
   if (init.engine !== undefined) host({ engine: init.engine, model: init.model! })
-
-  async function joinAll ({ libp2p, log }: Parts): Promise<void> {
-    await Promise.all(joined.map(async ({ address, peerId }) => {
-      if (peerId !== undefined && libp2p.getConnections(peerIdFromString(peerId)).length > 0) return
-      try {
-        await libp2p.dial(multiaddr(address), { signal: AbortSignal.timeout(DEFAULT_DEADLINES.info) })
-        init.onEvent?.({ type: 'peer:join', address })
-      } catch (error) {
-        log('cannot join %s: %s', address, (error as Error).message)
-        init.onEvent?.({ type: 'peer:join', address, error: error as Error })
-      }
-    }))
-  }
 
   /** docs/protocol.md, Dialling: the statement was verified before this is called. */
   async function connectOnward (libp2p: Libp2p, statement: Statement, clientAddress: string, client: string, signal: AbortSignal): Promise<Connection> {
@@ -189,6 +188,16 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     },
     hosted,
     host,
+    get directory () {
+      return parts?.discovery.directory
+    },
+    announce (update) {
+      Object.assign(extra, update)
+      parts?.discovery.changed()
+    },
+    async reachability (options) {
+      return await running().discovery.reachability(options)
+    },
     async start (options = {}) {
       options.signal?.throwIfAborted()
       await stopping
@@ -206,7 +215,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
         parts = undefined
         starting = undefined
         if (old !== undefined) {
-          clearInterval(old.joinTimer)
+          await old.discovery.stop()
           old.blocks?.stop()
           await old.server?.stop()
           await old.links.stop()
@@ -235,7 +244,7 @@ export async function askPeer (libp2p: Libp2p, address: string, milliseconds: nu
     try {
       connection = await libp2p.dial(target, { signal: both })
     } catch (error) {
-      throw new PeerUnreachableError(address, error)
+      throw new PeerUnreachableError(address, hasNetworkKey(libp2p) ? new Error(`${(error as Error).message} (it may have another network key, or none)`, { cause: error }) : error)
     }
     return await askInfo(connection, both)
   } catch (error) {
@@ -256,31 +265,4 @@ function parseAddress (address: string): ReturnType<typeof multiaddr> {
 
 function peerIdOf (address: string): string | undefined {
   return parseAddress(address).getComponents().findLast(component => component.name === 'p2p')?.value
-}
-
-/** One of a peer's connections ends unnoticed now and then, and is replaced; who opens more and more of them wants something else. */
-function limitConnections (libp2p: Libp2p, connection: Connection): void {
-  const all = libp2p.getConnections(connection.remotePeer)
-  if (all.length > MAXIMUM_CONNECTIONS_PER_PEER) connection.abort(new Error(`more than ${MAXIMUM_CONNECTIONS_PER_PEER} connections of one peer`))
-}
-
-function withoutPeer (address: string): string {
-  return address.replace(/\/p2p\/[A-Za-z0-9]+$/, '')
-}
-
-async function createNode (init: PeerNodeInit, privateKey: PrivateKey): Promise<Libp2p> {
-  return await createLibp2p({
-    privateKey,
-    start: false,
-    nodeInfo: { userAgent: SOFTWARE },
-    logger: init.logger ?? defaultLogger(),
-    addresses: { listen: init.listen ?? [], announce: init.announce ?? [] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES, maxReadBufferLength: READ_BUFFER_BYTES, maxWriteBufferLength: WRITE_BUFFER_BYTES } })],
-    connectionManager: { inboundConnectionThreshold: INBOUND_CONNECTIONS_PER_SECOND, maxIncomingPendingConnections: PENDING_INBOUND_CONNECTIONS },
-    // one slow ping must not end all sessions: stages have their own probes
-    connectionMonitor: { abortConnectionOnPingFailure: false },
-    services: { identify: identify(), ping: ping() }
-  })
 }

@@ -10,8 +10,6 @@ export interface NamedSession {
   readonly engineSession: number
   /** changes as the session does */
   readonly names: string[]
-  /** units that it runs; default: all of the engine. Sessions share only where they run the same */
-  readonly range?: UnitRange
   /** called when the cache has closed it for good */
   readonly onClosed?: () => void
 }

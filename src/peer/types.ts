@@ -1,6 +1,7 @@
 import type { ComponentLogger } from '@libp2p/interface'
 import type { Architecture, BlockStore, Manifest, UnitRange } from '../model/index.ts'
 import type { Engine, RowOutput, RowResult } from '../engine/index.ts'
+import type { Clock, Directory, PeerRecord, Reachability } from './directory/index.ts'
 
 /** What names a model on the wire; an opened `Model` is one. */
 export interface ModelIdentity {
@@ -125,9 +126,42 @@ export interface PeerNodeInit {
   dialPolicy?: 'confirmed' | 'known'
   /** multiaddrs of peers to stay connected with; those that do not answer are reported as events */
   join?: string[]
+  /** how the node finds others and is found; without it there is no directory */
+  discovery?: DiscoveryInit
+  /** who may take part */
+  network?: NetworkInit
   /** libp2p's component logger; namespaces `efedllm:*` */
   logger?: ComponentLogger
   onEvent?: (event: PeerEvent) => void
+}
+
+export interface DiscoveryInit {
+  /** as `join` of the node */
+  join?: string[]
+  /** peers of the local network; default false */
+  mdns?: boolean
+  /** peers by way of a distributed hash table; default false */
+  dht?: boolean
+  /** `use`: connections by way of others where there is no other way; `serve`: let others come by way of this node, too. Default: neither */
+  relay?: 'use' | 'serve'
+  /** good neighbours are written down in the data directory, and tried after a restart; default true */
+  remember?: boolean
+  /**
+   * whether the node hears announcements as they come, and passes them on. Default: where it has an engine. Without it the
+   * directory knows what `refresh` brings: enough for a client, and a faster start
+   */
+  gossip?: boolean
+  /** ids of models to follow from the start, beside the one that is hosted */
+  models?: string[]
+  /** for tests: where the time comes from */
+  clock?: Clock
+}
+
+export interface NetworkInit {
+  /** 32 bytes that all peers of a private swarm have; others cannot connect */
+  key?: Uint8Array
+  /** PeerIds that may connect, and nobody else; this node's own need not be among them */
+  allow?: string[]
 }
 
 export type PeerEvent =
@@ -136,6 +170,10 @@ export type PeerEvent =
   | { type: 'peer:session-open', session: string, client: string, sessions: number }
   | { type: 'peer:session-suspend', session: string, client: string, reason: string }
   | { type: 'peer:session-close', session: string, client: string, sessions: number, reason: string }
+  /** somebody was not let in, or too often */
+  | { type: 'peer:refused', peerId: string, reason: string }
+  /** it has become known, or has changed, whether others can connect */
+  | { type: 'peer:reachability' } & Reachability
   | { type: 'peer:stop' }
 
 /** A libp2p node that serves a range, or is only a client. `start` and `stop` are idempotent. */
@@ -152,9 +190,17 @@ export interface PeerNode {
   stop (): Promise<void>
   /** hosts `engine.range` too, at once, or from `start` on. Throws InvalidRequestError for a second model, a range that is hosted already, or too many */
   host (init: HostInit): HostedRange
+  /** who hosts what, as far as this node knows; undefined without `discovery` */
+  readonly directory: Directory | undefined
+  /** adds to what the node announces beside what it hosts; what is `undefined` is no longer announced */
+  announce (update: AnnounceUpdate): void
+  /** asks connected peers whether they can connect to this node; throws nothing but the signal's reason, and NotStartedError */
+  reachability (options?: AbortOptions): Promise<Reachability>
   /** asks a peer what it hosts; throws PeerUnreachableError, IncompatibleVersionError, DeadlineError */
   info (address: string, options?: AbortOptions): Promise<PeerInfo>
 }
+
+export type AnnounceUpdate = Partial<Pick<PeerRecord, 'claim' | 'speed'>>
 
 export interface AbortOptions {
   signal?: AbortSignal

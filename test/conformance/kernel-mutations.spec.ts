@@ -8,19 +8,20 @@ import { availableVariants } from '../../src/engine/index.ts'
 import { createWasmEngine } from '../../src/engine/wasm/engine.ts'
 import { logitsOf, withEngine } from '../support/engines.ts'
 import { openNamed } from '../support/golden-models.ts'
+import type { KernelVariant } from '../../src/engine/index.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 /**
  * Mistakes a kernel could make and still look right: a fused multiply-add, or
- * another order of summation. Each replaces one piece of kernel source.
+ * another order of summation. Each replaces one piece of kernel source; `bytes` of the kernels with dot products of bytes.
  */
-const MUTATIONS: Array<{ name: string, file: string, from: string, to: string, fused?: boolean, model?: string }> = [
+const MUTATIONS: Array<{ name: string, file: string, from: string, to: string, fused?: boolean, bytes?: true, model?: string }> = [
   {
     name: 'a fused multiply-add in the matrix product',
     file: 'term.ts',
-    from: 'return f32x4.add(product, f32x4.mul(v128.load(scales, 16), v128.load32_splat(S)))',
-    to: 'return f32x4.relaxed_madd(v128.load(scales, 16), v128.load32_splat(S), product)',
+    from: 'return f32x4.add(product, f32x4.mul(v128.load(scales, 16), S))',
+    to: 'return f32x4.relaxed_madd(v128.load(scales, 16), S, product)',
     fused: true,
     model: 'llama-256-q4_1'
   },
@@ -47,8 +48,8 @@ const MUTATIONS: Array<{ name: string, file: string, from: string, to: string, f
   {
     name: 'scales of a product multiplied in another order',
     file: 'term.ts',
-    from: 'f32x4.mul(f32x4.convert_i32x4_s(sums), f32x4.mul(v128.load(scales), v128.load32_splat(t)))',
-    to: 'f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(sums), v128.load(scales)), v128.load32_splat(t))'
+    from: 'f32x4.mul(f32x4.convert_i32x4_s(sums), f32x4.mul(v128.load(scales), t))',
+    to: 'f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(sums), v128.load(scales)), t)'
   },
   {
     name: 'blocks of a product of 4 bits summed in another order',
@@ -62,13 +63,23 @@ const MUTATIONS: Array<{ name: string, file: string, from: string, to: string, f
     model: 'llama-256-q4_1'
   },
   {
-    name: 'blocks of a product of 8 bits summed in another order',
+    name: 'blocks of a product of 8 bits with dot products of bytes summed in another order',
     file: 'product8.ts',
+    bytes: true,
     from: `        w0 += recordBytes8<A>(); w1 += recordBytes8<A>()
         p0 += 32; p1 += 32; q0 += 32; q1 += 32; tp += 4; Sp += 4`,
     to: `        const jump = <usize>(b == 0 ? blocks - 1 : -1)
         w0 += jump * recordBytes8<A>(); w1 += jump * recordBytes8<A>()
         p0 += jump * 32; p1 += jump * 32; q0 += jump * 32; q1 += jump * 32; tp += jump * 4; Sp += jump * 4`
+  },
+  {
+    name: 'blocks of a product of 8 bits with products of 16 bits summed in another order',
+    file: 'product8-wide.ts',
+    from: `        wp += recordBytes8<A>()
+        p0 += 64; p1 += 64; p2 += 64; p3 += 64; tp += 4; Sp += 4`,
+    to: `        const jump = <usize>(b == 0 ? blocks - 1 : -1)
+        wp += jump * recordBytes8<A>()
+        p0 += jump * 64; p1 += jump * 64; p2 += jump * 64; p3 += jump * 64; tp += jump * 4; Sp += jump * 4`
   },
   {
     name: 'a fused multiply-add in low-rank corrections of several tokens',
@@ -126,14 +137,14 @@ describe('mistakes in kernels', function () {
   }
 
   /** 97 positions in one prefill and single steps after it, so that both kinds of product run. */
-  async function bits (model: string, kernels?: Uint8Array): Promise<Uint8Array> {
+  async function bits (model: string, kernels?: Uint8Array, variant: KernelVariant = 'relaxed-i16'): Promise<Uint8Array> {
     const weights = openNamed(model)!
     const ids = Uint32Array.from({ length: 97 }, (_, i) => (i * 31 + 7) % weights.architecture.vocabularySize)
     return await withEngine(createWasmEngine, weights, async engine => {
       const session = engine.openSession()
       const logits = await logitsOf(engine, session, ids, 49)
       return new Uint8Array(logits.buffer)
-    }, { threads: 1, variant: 'relaxed-i16', ...(kernels === undefined ? {} : { kernels }) })
+    }, { threads: 1, variant, ...(kernels === undefined ? {} : { kernels }) })
   }
 
   it('are none in the shipped source, compiled the same way', async function () {
@@ -142,11 +153,11 @@ describe('mistakes in kernels', function () {
     expect(Buffer.compare(await bits('sotu-4m', kernels), await bits('sotu-4m'))).to.equal(0)
   })
 
-  for (const { name, file, from, to, fused, model = 'sotu-4m' } of MUTATIONS) {
+  for (const { name, file, from, to, fused, bytes, model = 'sotu-4m' } of MUTATIONS) {
     it(`are seen: ${name}`, async function () {
       if (!availableVariants().includes('relaxed-i16')) this.skip()
       const kernels = compile(file, from, to)
-      const differs = Buffer.compare(await bits(model, kernels), await bits(model)) !== 0
+      const differs = Buffer.compare(await bits(model, kernels, bytes && 'relaxed-i32'), await bits(model)) !== 0
       // a processor without fused multiply-add runs relaxed_madd as two operations, and there is nothing to see
       if (!differs && fused === true && !/x64|arm64/.test(process.arch)) this.skip()
       expect(differs).to.equal(true)

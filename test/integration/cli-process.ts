@@ -35,7 +35,7 @@ process.on('exit', () => rmSync(cache, { recursive: true, force: true }))
 /** Starts the command line; `killAll` ends what a test leaves. */
 export function start (args: string[], options: { env?: Record<string, string>, input?: string } = {}): Running {
   const child = spawn(process.execPath, [program, ...args], {
-    env: { ...process.env, NO_COLOR: '1', XDG_CACHE_HOME: cache, EFEDLLM_JOIN: undefined, DEBUG: undefined, ...options.env }
+    env: { ...process.env, NO_COLOR: '1', XDG_CACHE_HOME: cache, EFEDLLM_JOIN: undefined, EFEDLLM_NO_MDNS: '1', DEBUG: undefined, ...options.env }
   })
   const output = { stdout: '', stderr: '' }
   child.stdin.on('error', () => {})

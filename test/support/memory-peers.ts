@@ -95,7 +95,7 @@ export function createMemoryNetwork () {
       const host = (engine: Engine): HostedRange => {
         const added = createHost(engine)
         hosts.push(added)
-        return createHostedRange({ host: added, store: () => server.store, onRemove: () => { hosts.splice(hosts.indexOf(added), 1) } })
+        return createHostedRange({ host: added, store: () => server.store, onChange: () => {}, onRemove: () => { hosts.splice(hosts.indexOf(added), 1) } })
       }
       return { peerId, range: { from, to }, engine, server, events, hosted: host(engine), host }
     },

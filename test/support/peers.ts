@@ -30,7 +30,7 @@ export interface StubPeer {
   cut (): void
 }
 
-export interface StubPeerOptions extends StubEngineOptions, Pick<PeerNodeInit, 'limits' | 'dialPolicy' | 'join'> {
+export interface StubPeerOptions extends StubEngineOptions, Pick<PeerNodeInit, 'limits' | 'dialPolicy' | 'join' | 'listen' | 'discovery' | 'network' | 'dataDirectory' | 'share'> {
   salt?: number
 }
 
@@ -45,10 +45,14 @@ export function createSwarm () {
     const node = createPeerNode({
       engine,
       model: stubModel(engine.architecture, options.salt),
-      listen: ['/ip4/127.0.0.1/tcp/0'],
+      listen: options.listen ?? ['/ip4/127.0.0.1/tcp/0'],
       limits: options.limits,
       dialPolicy: options.dialPolicy,
       join: options.join,
+      discovery: options.discovery,
+      network: options.network,
+      dataDirectory: options.dataDirectory,
+      share: options.share,
       onEvent: event => {
         events.push(event)
         for (const waiter of waiters) waiter()
@@ -81,8 +85,8 @@ export function createSwarm () {
     }
   }
 
-  async function client (): Promise<PeerNode> {
-    const node = createPeerNode({})
+  async function client (init: PeerNodeInit = {}): Promise<PeerNode> {
+    const node = createPeerNode(init)
     nodes.push(node)
     await node.start()
     return node
@@ -102,11 +106,11 @@ export function createSwarm () {
 
 export type { RawLink }
 
-export async function rawLink (node: PeerNode, address: string, session = randomBytes(16).toString('hex')): Promise<RawLink> {
+export async function rawLink (node: PeerNode, address: string, session = randomBytes(16).toString('hex'), modelId = stubModel().modelId): Promise<RawLink> {
   const { libp2p, log } = startedNode(node)
   const connection = await libp2p.dial(multiaddr(address))
   const stream = await connection.newStream(STAGE_PROTOCOL)
-  return createRawLink({ self: node.peerId, stream, peer: connection.remotePeer.toString(), remoteAddress: connection.remoteAddr.toString(), session, modelId: stubModel().modelId, log })
+  return createRawLink({ self: node.peerId, stream, peer: connection.remotePeer.toString(), remoteAddress: connection.remoteAddr.toString(), session, modelId, log })
 }
 
 /** Opens a session along two stages by hand, step by step as docs/protocol.md says; the caller has both links and the confirmation. */

@@ -75,6 +75,7 @@ Example:
 
 function describeKernels (kernels: KernelReport | null): string {
   if (kernels === null) return 'unknown'
-  const { vector, tile, streams, cached } = kernels
-  return `${vector === tile ? vector : `${vector} for one token, ${tile} for several`}, ${streams === 1 ? '1 stream' : `${streams} streams`} (${cached ? 'measured earlier' : 'measured now'})`
+  const { vector, tile, bytes, streams, cached } = kernels
+  const variants = vector === tile ? vector : `${vector} for one token, ${tile} for several`
+  return `${variants}${bytes === vector && bytes === tile ? '' : `, ${bytes} for 8 bits`}, ${streams === 1 ? '1 stream' : `${streams} streams`} (${cached ? 'measured earlier' : 'measured now'})`
 }

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline'
+import { checkInvited, readAccess } from '../access.ts'
 import { consume } from '../answer.ts'
 import { conversationIds, pastTurn } from '../chat-history.ts'
 import { checkRoute, connect } from '../connect.ts'
@@ -32,10 +33,12 @@ In the chat: /reset starts anew, /exit or Ctrl-D ends; Ctrl-C stops an answer.
 
 Example:
   $ efedllm chat --model smollm2-135m-instruct --join /ip4/192.168.1.7/tcp/4001/p2p/12D3KooW…`)
-    .action(async (flags: ChatFlags) => {
+    .action(async (typed: ChatFlags) => {
+      const flags = { ...typed, ...await readAccess(typed) }
       checkRoute(flags)
       const progress = createProgress(context.terminal, flags)
       const model = await openModelByName(context, flags.model, progress, flags)
+      checkInvited(model, flags)
       // refuses a model without a template before anything is loaded
       model.renderChat([{ role: 'user', content: '' }])
       const connection = await connect({ context, options: flags, model, progress })

@@ -1,69 +1,97 @@
 import { join } from 'node:path'
+import { Option } from 'commander'
+import { addAccessOptions, checkInvited, looksLikeInvite, readAccess, readAllowList } from '../access.ts'
 import { lockDataDirectory } from '../data-lock.ts'
-import { DEFAULT_LISTEN, STOP_MILLISECONDS } from '../constants.ts'
+import { DEFAULT_LISTEN, DRAIN_MILLISECONDS, STOP_MILLISECONDS } from '../constants.ts'
 import { startEngine } from '../engines.ts'
 import { UsageError } from '../errors.ts'
-import { plural, shortPeerId } from '../format.ts'
+import { milliseconds, plural, reachabilityWords, shortPeerId } from '../format.ts'
 import { openHostedModel, parseModelRequest } from '../host-model.ts'
 import { serviceCode, untilAborted } from '../interrupt.ts'
+import { inviteOf, keepInvite } from '../invites.ts'
 import { addModelOption, addOutputOptions, addThreadsOption } from '../options.ts'
-import { list } from '../parse.ts'
+import { duration, list } from '../parse.ts'
 import { createProgress } from '../progress.ts'
 import { note, style, writeJson } from '../terminal.ts'
 import { describeUnits, largestGap, parseLayers, parseUnits } from '../units.ts'
 import type { Command } from 'commander'
 import type { Manifest, Model, UnitRange } from '../../model/index.ts'
-import type { PeerEvent } from '../../peer/index.ts'
+import type { PeerEvent, PeerNode } from '../../peer/index.ts'
+import type { Access, AccessOptions } from '../access.ts'
 import type { Context, OutputOptions } from '../context.ts'
 import type { ModelOptions } from '../options.ts'
 import type { PeerJson } from '../json.ts'
 
-interface PeerFlags extends ModelOptions, OutputOptions {
+interface PeerFlags extends ModelOptions, OutputOptions, AccessOptions {
   layers: string
   units?: string
   listen?: string[]
   announce?: string[]
-  join?: string[]
+  allow?: string
+  mdns?: boolean
+  dht?: boolean
+  relay?: boolean
   from?: string[]
   share?: boolean
   dataDir?: string
   ephemeral?: boolean
   exitWithParent?: boolean
+  drainTimeout?: number
 }
+
+type RunFlags = PeerFlags & Access
 
 export function definePeer (program: Command, context: Context): void {
   const command = program.command('peer [model]')
-    .description('Host layers of a model for others, until Ctrl-C. The model is one of this machine, or the id of one that the peers of --from have: then only the layers to be hosted are fetched.')
-  addOutputOptions(addThreadsOption(addModelOption(command)))
+    .description('Host layers of a model for others, until Ctrl-C. The model is one of this machine, an invite, or the id of a model that the peers of --from have: then only the layers to be hosted are fetched.')
+  addOutputOptions(addAccessOptions(addThreadsOption(addModelOption(command))))
     .option('-l, --layers <range>', 'from:to, the end not included; 0:k has the embedding, k:last the head; auto takes what --join and --from leave', 'auto')
     .option('--units <range>', 'exact units instead: numbers as from:to (0 is embed, N + 1 is layer N), or names: embed, "layer 3", head')
     .option('--listen <addresses>', `multiaddrs to listen on; repeat it, or put commas between (default: ${DEFAULT_LISTEN})`, list)
     .option('--announce <addresses>', 'multiaddrs to tell others instead (forwarded ports)', list)
-    .option('-j, --join <addresses>', 'peers to stay connected with', list)
+    .option('-j, --join <addresses>', 'peers to stay connected with; an invite says who, and what to host', list)
+    .option('--allow <peers>', 'peer ids that may connect, and nobody else; or a file with one a line')
+    .addOption(new Option('--no-mdns', 'do not look for peers in the local network').env('EFEDLLM_NO_MDNS'))
+    .addOption(new Option('--no-dht', 'do not look for peers through the distributed hash table of the swarm').env('EFEDLLM_NO_DHT'))
+    .option('--relay', 'let peers behind routers be reached by way of this one, activations too')
     .option('--from <addresses>', 'peers to fetch the layers from', list)
     .option('--no-share', 'do not pack the layers into the cache, nor give them to other peers')
     .option('--data-dir <folder>', 'where the key of this peer is kept (default: peer, in the data directory: $EFEDLLM_DATA_DIR, or XDG)')
     .option('--ephemeral', 'an identity that is not kept')
     .option('--exit-with-parent', 'end when stdin ends')
+    .option('--drain-timeout <time>', 'on Ctrl-C or SIGTERM, how long to wait for clients to move their sessions to other peers (default: 30s)', duration)
     .addHelpText('after', `
 Examples:
   $ efedllm peer --model smollm2-135m-instruct --layers 0:15 --listen /ip4/0.0.0.0/tcp/4001
   $ efedllm peer --model smollm2-135m-instruct --layers 15:30 --listen /ip4/0.0.0.0/tcp/4002 --data-dir ~/second-peer
-  $ efedllm peer --from /ip4/192.168.1.7/tcp/4001/p2p/12D3KooW… --layers 8:15`)
-    .action(async (model: string | undefined, flags: PeerFlags) => {
-      if (model !== undefined && flags.model !== undefined) throw new UsageError(`${model}: the model is given with --model already`)
-      await runPeer(context, { ...flags, model: model ?? flags.model })
+  $ efedllm peer --from /ip4/192.168.1.7/tcp/4001/p2p/12D3KooW… --layers 8:15
+  $ efedllm peer efedllm1… --layers 8:15`)
+    .action(async (model: string | undefined, typed: PeerFlags) => {
+      const invite = model !== undefined && looksLikeInvite(model) ? [model] : []
+      const named = invite.length > 0 ? undefined : model
+      if (named !== undefined && typed.model !== undefined) throw new UsageError(`${named}: the model is given with --model already`)
+      const flags = { ...typed, ...await readAccess({ ...typed, join: [...typed.join ?? [], ...invite] }), model: named ?? typed.model }
+      await runPeer(context, invited(flags))
     })
 }
 
-async function runPeer (context: Context, flags: PeerFlags): Promise<void> {
+/** What an invite is for is hosted, unless something else is named: fetched from those whom it names, where it is not here. */
+function invited (flags: RunFlags): RunFlags {
+  const { model, from, join, invitedModelId } = flags
+  return invitedModelId === undefined || model !== undefined || from !== undefined ? flags : { ...flags, model: invitedModelId, from: join }
+}
+
+async function runPeer (context: Context, flags: RunFlags): Promise<void> {
   const { terminal, signal } = context
-  const asked = flags.exitWithParent === true ? AbortSignal.any([signal, parentGone(terminal.stdin)]) : signal
+  const parent = flags.exitWithParent === true ? parentGone(terminal.stdin) : undefined
+  const asked = parent === undefined ? signal : AbortSignal.any([signal, parent])
   const progress = createProgress(terminal, flags)
   const { model, range, share } = await openHostedModel({
     context, request: flags, progress, signal: asked, chooseRange: async model => await chooseRange(flags, model, asked)
   })
+  checkInvited(model, flags)
   const { createPeerNode } = await import('../../peer/index.ts')
+  const allow = flags.allow === undefined ? undefined : await readAllowList(flags.allow)
 
   let unlock = (): void => {}
   let dataDirectory: string | undefined
@@ -84,13 +112,20 @@ async function runPeer (context: Context, flags: PeerFlags): Promise<void> {
         listen: flags.listen ?? [DEFAULT_LISTEN],
         announce: flags.announce,
         join: flags.join,
+        discovery: { mdns: flags.mdns, dht: flags.dht, relay: flags.relay === true ? 'serve' : 'use' },
+        network: { key: flags.key, allow },
         dataDirectory,
         onEvent: event => { if (flags.json !== true) showEvent(context, event) }
       })
       await node.start({ signal: asked })
       try {
-        await sayReady(context, flags, model, { event: 'ready', peerId: node.peerId, addresses: node.addresses, range, units: describeUnits(range, model.architecture.layerCount), model: { name: model.name, modelId: model.modelId } }, share !== undefined)
+        const invite = await inviteOf(node, model.modelId, flags.key)
+        const removeInvite = await keepInvite(dataDirectory, invite)
+        context.onExit(removeInvite)
+        await sayReady(context, flags, model, { event: 'ready', peerId: node.peerId, addresses: node.addresses, range, units: describeUnits(range, model.architecture.layerCount), model: { name: model.name, modelId: model.modelId }, invite: flags.key === undefined ? invite ?? null : null }, share !== undefined)
         await untilAborted(asked)
+        removeInvite()
+        await drain(context, node, flags, parent)
       } finally {
         await node.stop()
       }
@@ -106,27 +141,45 @@ async function runPeer (context: Context, flags: PeerFlags): Promise<void> {
   context.exitCode = serviceCode(signal)
 }
 
-async function chooseRange (flags: PeerFlags, model: { modelId: string, manifest: Manifest }, signal: AbortSignal): Promise<UnitRange> {
+/** Nobody's text ends because this peer does, if others host the same layers. */
+async function drain ({ terminal }: Context, node: PeerNode, { drainTimeout = DRAIN_MILLISECONDS, json }: PeerFlags, parent: AbortSignal | undefined): Promise<void> {
+  if (node.sessions > 0 && json !== true) note(terminal, style(terminal, 'dim', `${plural(node.sessions, 'session')} to be moved to other peers, for up to ${milliseconds(drainTimeout)}`))
+  try {
+    await Promise.all(node.hosted.map(async range => await range.drain({ milliseconds: drainTimeout, signal: parent })))
+  } catch (error) {
+    // who started us has gone: no time for others
+    if (parent?.aborted !== true) throw error
+  }
+}
+
+async function chooseRange (flags: RunFlags, model: { modelId: string, manifest: Manifest }, signal: AbortSignal): Promise<UnitRange> {
   const { layers, units } = flags
   const { layerCount } = model.manifest.architecture
   if (units !== undefined) return parseUnits(units, layerCount)
   if (layers !== 'auto') return parseLayers(layers, layerCount)
   const all = { from: 0, to: layerCount + 2 }
-  const others = [...flags.join ?? [], ...parseModelRequest(flags).from]
+  const others = [...new Set([...flags.join, ...parseModelRequest(flags).from])]
   if (others.length === 0) return all
   const { createPeerNode } = await import('../../peer/index.ts')
-  const node = createPeerNode({})
+  const node = createPeerNode({ discovery: {}, network: { key: flags.key } })
   await node.start({ signal })
   try {
-    const answers = await Promise.all(others.map(address => node.info(address, { signal })))
-    const hosted = answers.flatMap(({ hosted }) => hosted?.modelId === model.modelId ? hosted.ranges.map(({ range }) => range) : [])
-    return largestGap(hosted, layerCount + 2) ?? all
+    const answers = await Promise.allSettled(others.map(async address => await node.info(address, { signal })))
+    signal.throwIfAborted()
+    const infos = answers.flatMap(answer => answer.status === 'fulfilled' ? [answer.value] : [])
+    const failed = answers.find(answer => answer.status === 'rejected')
+    // whoever joins through several addresses can do without some of them
+    if (infos.length === 0 && failed !== undefined) throw failed.reason
+    await node.directory?.refresh(model.modelId, { signal })
+    const hosted = infos.flatMap(({ hosted }) => hosted?.modelId === model.modelId ? hosted.ranges : [])
+    const announced = node.directory?.records(model.modelId).flatMap(({ ranges }) => ranges) ?? []
+    return largestGap([...hosted, ...announced].map(({ range }) => range), layerCount + 2) ?? all
   } finally {
     await node.stop()
   }
 }
 
-async function sayReady ({ terminal }: Context, flags: PeerFlags, model: Model, ready: PeerJson, sharing: boolean): Promise<void> {
+async function sayReady ({ terminal }: Context, flags: RunFlags, model: Model, ready: PeerJson, sharing: boolean): Promise<void> {
   if (flags.json === true) {
     await writeJson(terminal, ready)
     return
@@ -135,6 +188,8 @@ async function sayReady ({ terminal }: Context, flags: PeerFlags, model: Model, 
   note(terminal, `peer ${ready.peerId} hosts ${ready.units}`)
   for (const address of ready.addresses) note(terminal, `  --join ${address}`)
   if (sharing && ready.addresses.length > 0) note(terminal, style(terminal, 'dim', `others can fetch these layers: efedllm peer ${model.modelId}@${ready.addresses[0]}`))
+  if (flags.key !== undefined) note(terminal, style(terminal, 'dim', 'a private swarm: efedllm invite prints an invite, with the key in it'))
+  else if (ready.invite !== null) note(terminal, style(terminal, 'dim', `an invite: ${ready.invite}`))
 }
 
 function showEvent ({ terminal }: Context, event: PeerEvent): void {
@@ -142,8 +197,14 @@ function showEvent ({ terminal }: Context, event: PeerEvent): void {
     note(terminal, style(terminal, 'dim', `${shortPeerId(event.client)} opened a session (${plural(event.sessions, 'session')})`))
   } else if (event.type === 'peer:session-close') {
     note(terminal, style(terminal, 'dim', `${shortPeerId(event.client)} closed a session: ${event.reason} (${plural(event.sessions, 'session')})`))
+  } else if (event.type === 'peer:session-suspend') {
+    note(terminal, style(terminal, 'yellow', `a session of ${shortPeerId(event.client)} waits for its client: ${event.reason}`))
   } else if (event.type === 'peer:join' && event.error !== undefined) {
     note(terminal, style(terminal, 'yellow', `${event.address}: ${event.error.message}`))
+  } else if (event.type === 'peer:refused') {
+    note(terminal, style(terminal, 'yellow', `${shortPeerId(event.peerId)} was refused: ${event.reason}`))
+  } else if (event.type === 'peer:reachability') {
+    note(terminal, style(terminal, event.status === 'unreachable' ? 'yellow' : 'dim', `others reach this peer: ${reachabilityWords(event)}`))
   }
 }
 

@@ -1,3 +1,4 @@
+import { checkInvited, readAccess } from '../access.ts'
 import { checkRoute } from '../connect.ts'
 import { openModelByName } from '../open-model.ts'
 import { addOutputOptions, addRouteOptions, addSamplingOptions } from '../options.ts'
@@ -25,10 +26,12 @@ Examples:
   $ efedllm prompt --join /ip4/192.168.1.7/tcp/4001/p2p/12D3KooW… "The state of the Union is"
   $ efedllm prompt --model smollm2-135m-instruct --local all --chat "Why is the sky blue?"
   $ efedllm prompt --join $ADDRESSES --local embed,head --json < question.txt`)
-    .action(async (text: string | undefined, flags: PromptFlags & { file?: string }) => {
+    .action(async (text: string | undefined, typed: PromptFlags & { file?: string }) => {
+      const flags = { ...typed, ...await readAccess(typed) }
       checkRoute(flags)
       const prompt = await readText(context.terminal, text, flags.file)
       const model = await openModelByName(context, flags.model, createProgress(context.terminal, flags), flags)
+      checkInvited(model, flags)
       await answer(context, flags, model, prompt)
     })
 }

@@ -51,7 +51,7 @@ async function runSwarm (context: Context, flags: SwarmFlags): Promise<void> {
   const swarm = await startPeers({
     program: [process.execPath, ...process.execArgv, process.argv[1]],
     peers: layers.map(range => [
-      '--model', path, '--layers', range, '--listen', '/ip4/127.0.0.1/tcp/0', '--ephemeral', '--exit-with-parent', '--json',
+      '--model', path, '--layers', range, '--listen', '/ip4/127.0.0.1/tcp/0', '--ephemeral', '--no-mdns', '--no-dht', '--exit-with-parent', '--json',
       ...(flags.threads === undefined ? [] : ['--threads', String(flags.threads)])
     ]),
     signal: context.signal,

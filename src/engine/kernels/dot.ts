@@ -19,6 +19,14 @@ export function dot<V> (b: v128, v: v128, sum: v128): v128 {
     v128.shuffle<i32>(low, high, 1, 3, 5, 7)))
 }
 
+/** The first step of a block. 16-bit sums start from nothing, which saves adding it; the others from `sum`. */
+// @ts-ignore: decorator
+@inline
+export function firstDot<V> (b: v128, v: v128, sum: v128): v128 {
+  if (sizeof<V>() == 2) return i16x8.relaxed_dot_i8x16_i7x16_s(b, v)
+  return dot<V>(b, v, sum)
+}
+
 /** The sums of four rows as 32-bit integers. */
 // @ts-ignore: decorator
 @inline
@@ -34,13 +42,9 @@ export function highNibbles (v: v128, mask: v128): v128 {
   return v128.and(i16x8.shr_u(v, 4), mask)
 }
 
-/**
- * Adds the products of 16 signed bytes `v` and four bytes in 0..127 repeated over the register, `b`. V as above, but that
- * 16-bit sums hold one step only (2 × 128 × 127 = 32,512), so that i16 is i32.
- */
+/** Adds the products of 16 signed bytes `v` and four bytes in 0..127 repeated over the register, `b`. */
 // @ts-ignore: decorator
 @inline
-export function dotBytes<V> (v: v128, b: v128, sum: v128): v128 {
-  if (sizeof<V>() == 1) return dot<i8>(v, b, sum)
+export function dotBytes (v: v128, b: v128, sum: v128): v128 {
   return i32x4.relaxed_dot_i8x16_i7x16_add_s(v, b, sum)
 }

@@ -55,9 +55,9 @@ export function rmsNorm (x: usize, w: usize, y: usize, n: i32, eps: f32): void {
 
 /**
  * Blocks of 32 to signed 8-bit codes, scale t, integer sum and S = float(sum) × t. Section 2. The codes come a second time
- * as max(code, 0) and max(−code, 0), for product8.ts.
+ * as max(code, 0) and max(−code, 0), for product8.ts, and a third time with 16 bits, for product8-wide.ts.
  */
-export function quantise (x: usize, codes: usize, positive: usize, negative: usize, scales: usize, sums: usize, scaled: usize, blocks: i32): void {
+export function quantise (x: usize, codes: usize, positive: usize, negative: usize, wide: usize, scales: usize, sums: usize, scaled: usize, blocks: i32): void {
   for (let b = 0; b < blocks; b++) {
     const v0 = v128.load(x), v1 = v128.load(x, 16), v2 = v128.load(x, 32), v3 = v128.load(x, 48)
     const v4 = v128.load(x, 64), v5 = v128.load(x, 80), v6 = v128.load(x, 96), v7 = v128.load(x, 112)
@@ -72,6 +72,7 @@ export function quantise (x: usize, codes: usize, positive: usize, negative: usi
     const q2 = i16x8.narrow_i32x4_s(round(f32x4.mul(v4, v)), round(f32x4.mul(v5, v)))
     const q3 = i16x8.narrow_i32x4_s(round(f32x4.mul(v6, v)), round(f32x4.mul(v7, v)))
     const c0 = i8x16.narrow_i16x8_s(q0, q1), c1 = i8x16.narrow_i16x8_s(q2, q3), zero = i8x16.splat(0)
+    v128.store(wide, q0); v128.store(wide, q1, 16); v128.store(wide, q2, 32); v128.store(wide, q3, 48)
     v128.store(codes, c0)
     v128.store(codes, c1, 16)
     v128.store(positive, i8x16.max_s(c0, zero))
@@ -83,7 +84,7 @@ export function quantise (x: usize, codes: usize, positive: usize, negative: usi
     store<f32>(scales, scale)
     store<i32>(sums, sum)
     store<f32>(scaled, <f32>sum * scale)
-    x += 128; codes += 32; positive += 32; negative += 32; scales += 4; sums += 4; scaled += 4
+    x += 128; codes += 32; positive += 32; negative += 32; wide += 64; scales += 4; sums += 4; scaled += 4
   }
 }
 
@@ -145,6 +146,25 @@ export function isFinite (x: usize, n: i32): i32 {
   let bad = i32x4.splat(0)
   for (let i: usize = 0; i < bytes; i += 16) bad = v128.or(bad, i32x4.eq(v128.and(v128.load(x + i), mask), mask))
   return v128.any_true(bad) ? 0 : 1
+}
+
+/** Writes the largest of every 16 floats to `maxima`; 1 where all n are finite. n is a multiple of 16. */
+export function largestOfSixteen (x: usize, n: i32, maxima: usize): i32 {
+  const magnitude = i32x4.splat(0x7fffffff)
+  let all = i32x4.splat(0)
+  for (const end = x + (<usize>n << 2); x < end; x += 64) {
+    const v0 = v128.load(x), v1 = v128.load(x, 16), v2 = v128.load(x, 32), v3 = v128.load(x, 48)
+    // magnitudes order floats as they do integers, and what is not finite is beyond all that is
+    all = i32x4.max_s(all, i32x4.max_s(
+      i32x4.max_s(v128.and(v0, magnitude), v128.and(v1, magnitude)),
+      i32x4.max_s(v128.and(v2, magnitude), v128.and(v3, magnitude))))
+    // these compare the wrong way with NaN, which is told all the same
+    const m = f32x4.pmax(f32x4.pmax(v0, v1), f32x4.pmax(v2, v3))
+    const pairs = f32x4.pmax(m, v128.shuffle<i32>(m, m, 2, 3, 0, 1))
+    store<f32>(maxima, f32x4.extract_lane(f32x4.pmax(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)), 0))
+    maxima += 4
+  }
+  return v128.any_true(i32x4.ge_s(all, i32x4.splat(0x7f800000))) ? 0 : 1
 }
 
 /** Sum of exp(x_i − max) over n floats in eight binary64 lanes (section 8); n is a multiple of 16, padding holds -Infinity. */

@@ -13,8 +13,8 @@
 // Type parameters: V as in dot.ts; A is f32 for affine formats (w = scale·code + minimum), i32 for symmetric ones
 // (w = scale·(code − 2^zeroShift)).
 
-import { dot, rowSums, highNibbles } from './dot'
-import { scaleBytes, term } from './term'
+import { dot, firstDot, rowSums, highNibbles } from './dot'
+import { scaleBytes, scaledSum, term } from './term'
 
 /** Bytes of a record. */
 // @ts-ignore: decorator
@@ -46,6 +46,13 @@ function addChunk<V> (v: v128, low: v128, high: v128, sums: v128, mask: v128): v
   return dot<V>(high, highNibbles(v, mask), dot<V>(low, v128.and(v, mask), sums))
 }
 
+/** The same for the first chunk of a block. */
+// @ts-ignore: decorator
+@inline
+function firstChunk<V> (v: v128, low: v128, high: v128, sums: v128, mask: v128): v128 {
+  return dot<V>(high, highNibbles(v, mask), firstDot<V>(low, v128.and(v, mask), sums))
+}
+
 /** One token, one group of four rows. */
 // @ts-ignore: decorator
 @inline
@@ -53,11 +60,11 @@ function groupProduct<V, A> (w: usize, a: usize, t: usize, sum: usize, S: usize,
   let f = f32x4.splat(0)
   for (let b = 0; b < blocks; b++) {
     let d = start<V, A>(sum, zeroShift)
-    d = addChunk<V>(v128.load(w), v128.load32_splat(a), v128.load32_splat(a, 4), d, mask)
+    d = firstChunk<V>(v128.load(w), v128.load32_splat(a), v128.load32_splat(a, 4), d, mask)
     d = addChunk<V>(v128.load(w, 16), v128.load32_splat(a, 8), v128.load32_splat(a, 12), d, mask)
     d = addChunk<V>(v128.load(w, 32), v128.load32_splat(a, 16), v128.load32_splat(a, 20), d, mask)
     d = addChunk<V>(v128.load(w, 48), v128.load32_splat(a, 24), v128.load32_splat(a, 28), d, mask)
-    f = f32x4.add(f, term<A>(finish<V, A>(d, sum, zeroShift), w + 64, t, S))
+    f = f32x4.add(f, term<A>(finish<V, A>(d, sum, zeroShift), w + 64, v128.load32_splat(t), scaledSum<A>(S)))
     w += recordBytes4<A>(); a += 32; t += 4; sum += 4; S += 4
   }
   v128.store(y, f)
@@ -84,8 +91,8 @@ function vectorProduct<V, A> (w: usize, a: usize, t: usize, sum: usize, S: usize
     for (let b = 0; b < blocks; b++) {
       let d0 = start<V, A>(sp, zeroShift), d1 = d0, d2 = d0, d3 = d0
       let x = v128.load32_splat(ap), z = v128.load32_splat(ap, 4)
-      d0 = addChunk<V>(v128.load(w0), x, z, d0, mask); d1 = addChunk<V>(v128.load(w1), x, z, d1, mask)
-      d2 = addChunk<V>(v128.load(w2), x, z, d2, mask); d3 = addChunk<V>(v128.load(w3), x, z, d3, mask)
+      d0 = firstChunk<V>(v128.load(w0), x, z, d0, mask); d1 = firstChunk<V>(v128.load(w1), x, z, d1, mask)
+      d2 = firstChunk<V>(v128.load(w2), x, z, d2, mask); d3 = firstChunk<V>(v128.load(w3), x, z, d3, mask)
       x = v128.load32_splat(ap, 8); z = v128.load32_splat(ap, 12)
       d0 = addChunk<V>(v128.load(w0, 16), x, z, d0, mask); d1 = addChunk<V>(v128.load(w1, 16), x, z, d1, mask)
       d2 = addChunk<V>(v128.load(w2, 16), x, z, d2, mask); d3 = addChunk<V>(v128.load(w3, 16), x, z, d3, mask)
@@ -95,10 +102,11 @@ function vectorProduct<V, A> (w: usize, a: usize, t: usize, sum: usize, S: usize
       x = v128.load32_splat(ap, 24); z = v128.load32_splat(ap, 28)
       d0 = addChunk<V>(v128.load(w0, 48), x, z, d0, mask); d1 = addChunk<V>(v128.load(w1, 48), x, z, d1, mask)
       d2 = addChunk<V>(v128.load(w2, 48), x, z, d2, mask); d3 = addChunk<V>(v128.load(w3, 48), x, z, d3, mask)
-      f0 = f32x4.add(f0, term<A>(finish<V, A>(d0, sp, zeroShift), w0 + 64, tp, Sp))
-      f1 = f32x4.add(f1, term<A>(finish<V, A>(d1, sp, zeroShift), w1 + 64, tp, Sp))
-      f2 = f32x4.add(f2, term<A>(finish<V, A>(d2, sp, zeroShift), w2 + 64, tp, Sp))
-      f3 = f32x4.add(f3, term<A>(finish<V, A>(d3, sp, zeroShift), w3 + 64, tp, Sp))
+      const u = v128.load32_splat(tp), v = scaledSum<A>(Sp)
+      f0 = f32x4.add(f0, term<A>(finish<V, A>(d0, sp, zeroShift), w0 + 64, u, v))
+      f1 = f32x4.add(f1, term<A>(finish<V, A>(d1, sp, zeroShift), w1 + 64, u, v))
+      f2 = f32x4.add(f2, term<A>(finish<V, A>(d2, sp, zeroShift), w2 + 64, u, v))
+      f3 = f32x4.add(f3, term<A>(finish<V, A>(d3, sp, zeroShift), w3 + 64, u, v))
       w0 += recordBytes4<A>(); w1 += recordBytes4<A>(); w2 += recordBytes4<A>(); w3 += recordBytes4<A>()
       ap += 32; tp += 4; sp += 4; Sp += 4
     }
@@ -129,8 +137,8 @@ function tileProduct<V, A> (w: usize, a: usize, t: usize, sum: usize, S: usize, 
       for (let b = 0; b < blocks; b++) {
         let d0 = start<V, A>(sp, zeroShift), d1 = start<V, A>(sp + B, zeroShift), d2 = start<V, A>(sp + B2, zeroShift), d3 = start<V, A>(sp + B3, zeroShift)
         let v = v128.load(wp), c = v128.and(v, mask)
-        d0 = dot<V>(v128.load32_splat(p0), c, d0); d1 = dot<V>(v128.load32_splat(p1), c, d1)
-        d2 = dot<V>(v128.load32_splat(p2), c, d2); d3 = dot<V>(v128.load32_splat(p3), c, d3)
+        d0 = firstDot<V>(v128.load32_splat(p0), c, d0); d1 = firstDot<V>(v128.load32_splat(p1), c, d1)
+        d2 = firstDot<V>(v128.load32_splat(p2), c, d2); d3 = firstDot<V>(v128.load32_splat(p3), c, d3)
         c = highNibbles(v, mask)
         d0 = dot<V>(v128.load32_splat(p0, 4), c, d0); d1 = dot<V>(v128.load32_splat(p1, 4), c, d1)
         d2 = dot<V>(v128.load32_splat(p2, 4), c, d2); d3 = dot<V>(v128.load32_splat(p3, 4), c, d3)
@@ -153,10 +161,10 @@ function tileProduct<V, A> (w: usize, a: usize, t: usize, sum: usize, S: usize, 
         d0 = dot<V>(v128.load32_splat(p0, 28), c, d0); d1 = dot<V>(v128.load32_splat(p1, 28), c, d1)
         d2 = dot<V>(v128.load32_splat(p2, 28), c, d2); d3 = dot<V>(v128.load32_splat(p3, 28), c, d3)
         const scales = wp + 64
-        f0 = f32x4.add(f0, term<A>(finish<V, A>(d0, sp, zeroShift), scales, tp, Sp))
-        f1 = f32x4.add(f1, term<A>(finish<V, A>(d1, sp + B, zeroShift), scales, tp + B, Sp + B))
-        f2 = f32x4.add(f2, term<A>(finish<V, A>(d2, sp + B2, zeroShift), scales, tp + B2, Sp + B2))
-        f3 = f32x4.add(f3, term<A>(finish<V, A>(d3, sp + B3, zeroShift), scales, tp + B3, Sp + B3))
+        f0 = f32x4.add(f0, term<A>(finish<V, A>(d0, sp, zeroShift), scales, v128.load32_splat(tp), scaledSum<A>(Sp)))
+        f1 = f32x4.add(f1, term<A>(finish<V, A>(d1, sp + B, zeroShift), scales, v128.load32_splat(tp + B), scaledSum<A>(Sp + B)))
+        f2 = f32x4.add(f2, term<A>(finish<V, A>(d2, sp + B2, zeroShift), scales, v128.load32_splat(tp + B2), scaledSum<A>(Sp + B2)))
+        f3 = f32x4.add(f3, term<A>(finish<V, A>(d3, sp + B3, zeroShift), scales, v128.load32_splat(tp + B3), scaledSum<A>(Sp + B3)))
         wp += recordBytes4<A>()
         p0 += 32; p1 += 32; p2 += 32; p3 += 32
         tp += 4; sp += 4; Sp += 4

@@ -51,6 +51,8 @@ export interface ScratchLayout {
   sin: number
   /** LOGIT_ROWS × padded vocabulary */
   logits: number
+  /** the largest of every 16 logits */
+  logitMaxima: number
   /** ITEMS_PER_THREAD areas a thread for queries and scores of a group of heads, see attention.ts */
   attentionAreas: number
   attentionAreaBytes: number
@@ -65,6 +67,8 @@ export interface ActivationLayout {
   /** max(code, 0) and max(-code, 0) */
   positive: number
   negative: number
+  /** codes of 16 bits */
+  wide: number
   scales: number
   sums: number
   scaled: number
@@ -213,9 +217,10 @@ function layOutScratch (a: Architecture, units: UnitLayout[], threads: number, c
   const keyValueSize = a.keyValueHeadCount * a.headSize
   const rows = (floats: number) => reserve(MAX_ROWS * floats * 4)
   const activations = (size: number): ActivationLayout => ({
-    codes: reserve(MAX_ROWS * size), positive: reserve(MAX_ROWS * size), negative: reserve(MAX_ROWS * size), scales: rows(size / 32), sums: rows(size / 32), scaled: rows(size / 32)
+    codes: reserve(MAX_ROWS * size), positive: reserve(MAX_ROWS * size), negative: reserve(MAX_ROWS * size), wide: reserve(MAX_ROWS * size * 2), scales: rows(size / 32), sums: rows(size / 32), scaled: rows(size / 32)
   })
   const hasHead = units.some(unit => unit.kind === 'head')
+  const logitBytes = hasHead ? LOGIT_ROWS * Math.ceil(a.vocabularySize / 16) * 16 * 4 : 0
   const scoreBytes = Math.ceil(contextLength / TILE) * TILE * 4
   const attentionAreaBytes = a.headCount / a.keyValueHeadCount * (2 * a.headSize + 64 + scoreBytes)
   return {
@@ -233,7 +238,8 @@ function layOutScratch (a: Architecture, units: UnitLayout[], threads: number, c
     up: rows(a.feedForwardSize),
     cos: rows(a.headSize / 2),
     sin: rows(a.headSize / 2),
-    logits: hasHead ? reserve(LOGIT_ROWS * Math.ceil(a.vocabularySize / 16) * 16 * 4) : 0,
+    logits: reserve(logitBytes),
+    logitMaxima: reserve(logitBytes / 16),
     attentionAreas: reserve(threads * ITEMS_PER_THREAD * attentionAreaBytes),
     attentionAreaBytes,
     scoreBytes,

@@ -1,6 +1,6 @@
 import { ACTIVATION_BLOCK, BARRIER_SPINS, PIECES_PER_THREAD, TILE_TOKENS, WASM_PAGE } from './constants.ts'
 import { RANK_BLOCK } from '../low-rank.ts'
-import { dequantiseFor, instantiateKernels, productsOf } from './kernels.ts'
+import { dequantiseFor, instantiateKernels, productsOf, takesSigns } from './kernels.ts'
 import type { ActivationLayout, ArenaLayout } from './arena-layout.ts'
 import type { KernelChoice, Product } from './kernels.ts'
 import type { LeftLayout } from './low-rank-layout.ts'
@@ -36,8 +36,8 @@ export class Arena {
     this.words = new Uint32Array(memory.buffer)
     this.#counters = new Int32Array(memory.buffer)
     this.#choice = choice
-    this.#vector = productsOf(this.kernels, choice.vector)
-    this.#tile = productsOf(this.kernels, choice.tile)
+    this.#vector = productsOf(this.kernels, choice.vector, choice.bytes)
+    this.#tile = productsOf(this.kernels, choice.tile, choice.bytes)
     this.thread = thread
     this.threads = threads
   }
@@ -48,8 +48,8 @@ export class Arena {
 
   set choice (choice: KernelChoice) {
     this.#choice = choice
-    this.#vector = productsOf(this.kernels, choice.vector)
-    this.#tile = productsOf(this.kernels, choice.tile)
+    this.#vector = productsOf(this.kernels, choice.vector, choice.bytes)
+    this.#tile = productsOf(this.kernels, choice.tile, choice.bytes)
   }
 
   /** Waits until all threads are here. */
@@ -90,8 +90,9 @@ export class Arena {
 
   #multiply (matrix: MatrixLayout, x: ActivationLayout, y: number, from: number, to: number, tokens: number): void {
     const products = tokens < TILE_TOKENS ? this.#vector : this.#tile
+    const codes = matrix.bits === 4 ? x.codes : takesSigns(this.#choice.bytes) ? x.positive : x.wide
     products[matrix.kind](
-      matrix.offset, matrix.bits === 8 ? x.positive : x.codes, x.scales, matrix.bits === 8 ? x.negative : x.sums, x.scaled,
+      matrix.offset, codes, x.scales, matrix.bits === 4 ? x.sums : x.negative, x.scaled,
       y, from, to, matrix.blocks, tokens, matrix.paddedRows, this.#choice.streams, matrix.zeroShift, 15)
   }
 
@@ -109,7 +110,7 @@ export class Arena {
   quantise (x: number, to: ActivationLayout, row: number, columns: number, column = 0, count = columns): void {
     const at = row * columns + column
     const block = at / ACTIVATION_BLOCK * 4
-    this.kernels.quantise(x, to.codes + at, to.positive + at, to.negative + at, to.scales + block, to.sums + block, to.scaled + block, count / ACTIVATION_BLOCK)
+    this.kernels.quantise(x, to.codes + at, to.positive + at, to.negative + at, to.wide + at * 2, to.scales + block, to.sums + block, to.scaled + block, count / ACTIVATION_BLOCK)
   }
 
   /** Dequantises a row of a matrix. */

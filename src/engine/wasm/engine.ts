@@ -11,7 +11,7 @@ import { createKeyValueCache } from './key-value-cache.ts'
 import { kernelCacheKey, readKernelChoice, writeKernelChoice } from './kernel-cache.ts'
 import { availableVariants, compileKernels, readKernels } from './kernels.ts'
 import { cutPasses } from './passes.ts'
-import { contestants, raceMatrix } from './race.ts'
+import { byteMatrix, contestants, raceMatrix } from './race.ts'
 import { ThreadPool } from './thread-pool.ts'
 import type { Architecture, UnitRange, UnitSource } from '../../model/index.ts'
 import type { CheckedItem } from '../batch.ts'
@@ -76,7 +76,7 @@ class WasmEngine implements Engine {
       arenaBytes: init.arenaBytes ?? ARENA_WEIGHT_BYTES
     })
     const variant = init.variant ?? availableVariants()[0]
-    this.kernels = { vector: variant, tile: variant, streams: 4, cached: false }
+    this.kernels = { vector: variant, tile: variant, bytes: variant, streams: 4, cached: false }
     this.#module = init.kernels ?? readKernels(variant)
     this.#arenas = layouts.map(layout => ({ layout, memory: createArenaMemory(layout) }))
     for (const arena of this.#arenas) for (const { unit } of arena.layout.units) this.#arenaOf[unit] = arena
@@ -105,7 +105,7 @@ class WasmEngine implements Engine {
   async #chooseKernels (cache: string | undefined): Promise<void> {
     const matrix = raceMatrix(this.#arenas[0].layout)
     if (matrix === undefined) return
-    const key = kernelCacheKey(this.#module, matrix)
+    const key = kernelCacheKey(this.#module, matrix, byteMatrix(this.#arenas[0].layout))
     const known = cache === undefined ? undefined : await readKernelChoice(cache, key, contestants())
     const choice = known ?? (await this.#pool.ask(0, { type: 'race' })).kernels!
     await this.#pool.useKernels(choice)

@@ -32,13 +32,14 @@ export function runHead (arena: Arena, a: Architecture, unit: UnitLayout, step: 
     arena.barrier()
     for (let i = arena.thread; i < wanted.length; i += arena.threads) {
       const at = scratch.logits + i * matrix.paddedRows * 4
-      if (kernels.isFinite(at, matrix.paddedRows) === 0) {
+      const maxima = scratch.logitMaxima + i * matrix.paddedRows / 4
+      if (kernels.largestOfSixteen(at, matrix.paddedRows, maxima) === 0) {
         onNotFinite(wanted[i].row)
         continue
       }
       const padded = arena.floats.subarray(at / 4, at / 4 + matrix.paddedRows)
       padded.fill(-Infinity, matrix.rows)
-      results.push(describeRow(arena, wanted[i].row, wanted[i].output, padded.subarray(0, matrix.rows), at, matrix.paddedRows))
+      results.push(describeRow(arena, wanted[i].row, wanted[i].output, padded.subarray(0, matrix.rows), arena.floats.subarray(maxima / 4, (maxima + matrix.paddedRows / 4) / 4), at, matrix.paddedRows))
     }
     // the next rows overwrite logits and activations
     arena.barrier()
@@ -46,9 +47,9 @@ export function runHead (arena: Arena, a: Architecture, unit: UnitLayout, step: 
   return results
 }
 
-function describeRow (arena: Arena, row: number, output: RowOutput, logits: Float32Array, at: number, padded: number): RowResult {
+function describeRow (arena: Arena, row: number, output: RowOutput, logits: Float32Array, maxima: Float32Array, at: number, padded: number): RowResult {
   if (output.kind === 'logits') return { row, logits: Float32Array.from(logits) }
-  const ids = topIds(logits, output.kind === 'top' ? output.count : 1)
+  const ids = topIds(logits, maxima, output.kind === 'top' ? output.count : 1)
   const maximum = logits[ids[0]]
   const logSumExp = maximum + log64(arena.kernels.expSum(at, padded, maximum))
   if (output.kind === 'top') return { row, ids, values: gather(logits, ids), logSumExp }
@@ -61,8 +62,11 @@ function gather (logits: Float32Array, ids: ArrayLike<number>): Float32Array {
   return values
 }
 
-/** Ids of the `count` largest values, largest first, the lowest id first where values are equal. */
-export function topIds (values: Float32Array, count: number): Uint32Array {
+/**
+ * Ids of the `count` largest values, largest first, the lowest id first where values are equal. None of every 16 values is
+ * larger than their entry of `maxima`: most of them need no look.
+ */
+export function topIds (values: Float32Array, maxima: Float32Array, count: number): Uint32Array {
   const n = Math.min(count, values.length)
   if (n === values.length || n > 1024) {
     const order = Uint32Array.from(values.keys())
@@ -86,12 +90,16 @@ export function topIds (values: Float32Array, count: number): Uint32Array {
   for (let i = 0; i < n; i++) heap[i] = i
   for (let i = (n >> 1) - 1; i >= 0; i--) sink(i, n)
   let bound = values[heap[0]]
-  for (let id = n; id < values.length; id++) {
+  for (let block = Math.floor(n / 16); block < maxima.length; block++) {
     // an equal value with a higher id is worse than what the heap has
-    if (values[id] <= bound) continue
-    heap[0] = id
-    sink(0, n)
-    bound = values[heap[0]]
+    if (maxima[block] <= bound) continue
+    const end = Math.min(values.length, (block + 1) * 16)
+    for (let id = Math.max(n, block * 16); id < end; id++) {
+      if (values[id] <= bound) continue
+      heap[0] = id
+      sink(0, n)
+      bound = values[heap[0]]
+    }
   }
   return heap.sort((a, b) => values[b] - values[a] || a - b)
 }

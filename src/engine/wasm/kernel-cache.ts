@@ -12,28 +12,29 @@ type Choices = Record<string, KernelChoice>
 /**
  * What a choice of kernels depends on, as a key: the processor, also that of a
  * virtual machine that does not tell its model, the compiler in Node, the
- * kernels themselves, and the kind of matrix they were raced on.
+ * kernels themselves, and the kinds of matrices they were raced on.
  */
-export function kernelCacheKey (kernels: Uint8Array, { kind, rows, columns }: MatrixLayout): string {
+export function kernelCacheKey (kernels: Uint8Array, matrix: MatrixLayout, bytes?: MatrixLayout): string {
   const { node, v8 } = process.versions
   return createHash('sha256').update(JSON.stringify([
     cpus()[0]?.model ?? '', processorFlags(), process.arch, process.platform, node, v8,
-    createHash('sha256').update(kernels).digest('hex'), kind, rows, columns
+    createHash('sha256').update(kernels).digest('hex'),
+    ...[matrix, ...bytes === undefined ? [] : [bytes]].flatMap(({ kind, rows, columns }) => [kind, rows, columns])
   ])).digest('hex')
 }
 
 /** The choice that a file has for a key, if it is one of the variants that there are; whatever else the file may be is ignored. */
 export async function readKernelChoice (path: string, key: string, variants: readonly KernelVariant[]): Promise<KernelChoice | undefined> {
   const choice = (await readChoices(path))[key]
-  return isChoice(choice) && variants.includes(choice.vector) && variants.includes(choice.tile) ? choice : undefined
+  return isChoice(choice) && [choice.vector, choice.tile, choice.bytes].every(variant => variants.includes(variant)) ? choice : undefined
 }
 
 /** Adds a choice to a file, which appears whole or not at all. A cache that cannot be written is no failure. */
-export async function writeKernelChoice (path: string, key: string, { vector, tile, streams }: KernelChoice): Promise<void> {
+export async function writeKernelChoice (path: string, key: string, { vector, tile, bytes, streams }: KernelChoice): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`
   try {
     const { [key]: _old, ...others } = await readChoices(path)
-    const entries: Array<[string, KernelChoice]> = [...Object.entries(others).filter(([, choice]) => isChoice(choice)), [key, { vector, tile, streams }]]
+    const entries: Array<[string, KernelChoice]> = [...Object.entries(others).filter(([, choice]) => isChoice(choice)), [key, { vector, tile, bytes, streams }]]
     let text: string
     do text = `${JSON.stringify(Object.fromEntries(entries), null, 1)}\n`
     while (text.length > KERNEL_CACHE_BYTES && entries.shift() !== undefined)
@@ -61,8 +62,8 @@ async function readChoices (path: string): Promise<Choices> {
 }
 
 function isChoice (value: unknown): value is KernelChoice {
-  return typeof value === 'object' && value !== null && 'vector' in value && 'tile' in value && 'streams' in value &&
-    typeof value.vector === 'string' && typeof value.tile === 'string' && (value.streams === 1 || value.streams === 4)
+  return typeof value === 'object' && value !== null && 'vector' in value && 'tile' in value && 'bytes' in value && 'streams' in value &&
+    typeof value.vector === 'string' && typeof value.tile === 'string' && typeof value.bytes === 'string' && (value.streams === 1 || value.streams === 4)
 }
 
 /** The line of Linux that names the instruction sets; empty elsewhere, where models say enough. */

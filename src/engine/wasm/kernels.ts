@@ -10,6 +10,8 @@ export interface KernelChoice {
   vector: KernelVariant
   /** more tokens, which share what is unpacked of the weights */
   tile: KernelVariant
+  /** products of codes of 8 bits, with any number of tokens */
+  bytes: KernelVariant
   /** places of a matrix that a product with one token reads at a time */
   streams: 1 | 4
 }
@@ -20,11 +22,12 @@ type Dequantise = (w: number, y: number, row: number, blocks: number, zeroShift:
 /** Exports of the compiled kernels; see src/engine/kernels for what each does. */
 export interface Kernels {
   rmsNorm (x: number, w: number, y: number, n: number, eps: number): void
-  quantise (x: number, codes: number, positive: number, negative: number, scales: number, sums: number, scaled: number, blocks: number): void
+  quantise (x: number, codes: number, positive: number, negative: number, wide: number, scales: number, sums: number, scaled: number, blocks: number): void
   rotate (x: number, cos: number, sin: number, heads: number, headSize: number): void
   swiGlu (gate: number, up: number, n: number): void
   addInto (h: number, y: number, n: number): void
   isFinite (x: number, n: number): number
+  largestOfSixteen (x: number, n: number, maxima: number): number
   expSum (x: number, n: number, max: number): number
   storeKeyValue (k: number, v: number, keys: number, values: number, slot: number, headSize: number, block: number): void
   prepareQueries (q: number, heads: number, headSize: number, block: number, scale: number, queries: number): void
@@ -66,11 +69,20 @@ export function instantiateKernels (module: WebAssembly.Module, memory: WebAssem
   return instance.exports as unknown as Kernels & Record<string, unknown>
 }
 
-/** The products of all kinds of matrices with a variant's instructions; products of 8 bits have one way only. */
-export function productsOf (kernels: Record<string, unknown>, variant: KernelVariant): Record<ProductKind, Product> {
-  const suffix = variant === 'plain' ? 'plain' : variant.slice('relaxed-'.length)
-  const { symmetric8, affine8, [`symmetric4${suffix}`]: symmetric4, [`affine4${suffix}`]: affine4 } = kernels
-  return { symmetric4, affine4, symmetric8, affine8 } as Record<ProductKind, Product>
+/** The products of all kinds of matrices, with one variant's instructions for codes of 4 bits and another's for those of 8. */
+export function productsOf (kernels: Record<string, unknown>, variant: KernelVariant, bytes: KernelVariant): Record<ProductKind, Product> {
+  const product = (kind: ProductKind, variant: KernelVariant): Product => kernels[kind + variant.replace('relaxed-', '')] as Product
+  return {
+    symmetric4: product('symmetric4', variant),
+    affine4: product('affine4', variant),
+    symmetric8: product('symmetric8', bytes),
+    affine8: product('affine8', bytes)
+  }
+}
+
+/** Products of codes of 8 bits with dot products of bytes take activations by their sign; all others take them with 16 bits. */
+export function takesSigns (bytes: KernelVariant): boolean {
+  return bytes === 'relaxed-i32'
 }
 
 /** Dequantises a row of a kind of matrix. */

@@ -1,4 +1,4 @@
-import { RACE_MILLISECONDS, RACE_ROUNDS, RACE_TOKENS } from './constants.ts'
+import { RACE_MILLISECONDS, RACE_ROUNDS, RACE_ROWS, RACE_TOKENS } from './constants.ts'
 import { availableVariants } from './kernels.ts'
 import type { Arena } from './arena.ts'
 import type { ArenaLayout } from './arena-layout.ts'
@@ -8,6 +8,13 @@ import type { MatrixLayout } from './matrix-layout.ts'
 /** The matrix that kernels are raced on; undefined where there is nothing to choose from, or nothing to race on. */
 export function raceMatrix (layout: ArenaLayout): MatrixLayout | undefined {
   return contestants().length < 2 ? undefined : layout.units.map(unit => unit.matrices.query).find(hasWeights)
+}
+
+/** A matrix with codes of 8 bits, or its first rows, if there is one. */
+export function byteMatrix (layout: ArenaLayout): MatrixLayout | undefined {
+  const matrix = layout.units.flatMap(({ matrices: { query, up, embedding, projection } }) => [query, up, embedding, projection])
+    .find(matrix => matrix?.bits === 8 && hasWeights(matrix))
+  return matrix && { ...matrix, paddedRows: Math.min(matrix.paddedRows, RACE_ROWS) }
 }
 
 /**
@@ -25,8 +32,10 @@ export function fastestKernels (arena: Arena): KernelChoice {
   const vectors = contestants().flatMap(vector => ([1, 4] as const).map(streams => ({ ...before, vector, streams })))
   const { vector, streams } = fastest(arena, vectors, layers, 1)
   const { tile } = fastest(arena, contestants().map(tile => ({ ...before, tile })), [matrix], RACE_TOKENS)
+  const ofBytes = byteMatrix(arena.layout)
+  const { bytes } = ofBytes === undefined ? { bytes: vector } : fastest(arena, contestants().map(bytes => ({ ...before, bytes })), [ofBytes], 1)
   arena.choice = before
-  return { vector, streams, tile }
+  return { vector, tile, bytes, streams }
 }
 
 function fastest (arena: Arena, choices: KernelChoice[], matrices: MatrixLayout[], tokens: number): KernelChoice {

@@ -43,7 +43,7 @@ export function attributeStep ({ totalSeconds, stages, hopSeconds }: StepTimes):
   const total = positive(totalSeconds)
   const claims = withinTotal(stages.map(({ claimedSeconds }) => Math.min(positive(claimedSeconds), total)), total)
   const hops = hopSeconds.map(positive)
-  const left = total - sum(claims)
+  const left = Math.max(0, total - sum(claims))
   const known = sum(hops)
   const strangers = stages.filter(({ local }) => local !== true)
   if (left <= known || strangers.length === 0) {

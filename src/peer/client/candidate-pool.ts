@@ -1,6 +1,7 @@
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Connection, Libp2p } from '@libp2p/interface'
+import { untilDirect } from '../direct-connection.ts'
 import { PeerUnreachableError } from '../errors.ts'
 import type { CandidateRecord, CandidateSource } from '../types.ts'
 
@@ -37,12 +38,12 @@ export function createCandidatePool (sources: readonly CandidateSource[], modelI
 
 /** A connection to a peer: the one that is there, or a new one. */
 export async function connectTo (libp2p: Libp2p, peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
-  const present = openConnections(libp2p, peerId).find(connection => connection.limits === undefined)
-  if (present !== undefined) return present
+  const present = openConnections(libp2p, peerId)
+  if (present.length > 0) return await untilDirect(libp2p, present[0], signal)
   const suffix = `/p2p/${peerId}`
   // an address that somebody typed may do without the PeerId
   const known = new Set(addresses.map(address => address.endsWith(suffix) ? address : `${address}${suffix}`))
-  return await libp2p.dial([...known].map(address => multiaddr(address)), { signal })
+  return await untilDirect(libp2p, await libp2p.dial([...known].map(address => multiaddr(address)), { signal }), signal)
 }
 
 export function disconnectFrom (libp2p: Libp2p, peerId: string): void {

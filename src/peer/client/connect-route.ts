@@ -44,7 +44,7 @@ export async function connectRoute (init: ConnectRouteInit, options: AbortOption
   const deadlines: Deadlines = { ...DEFAULT_DEADLINES, ...init.deadlines }
   const modelId = typeof init.model === 'string' ? init.model : init.model.modelId
   const given = createGivenPeers({ libp2p, addresses: init.addresses, modelId, milliseconds: deadlines.info, onProgress })
-  const further = init.candidates ?? directoryOf(node)
+  const further = init.candidates ?? node.directory
   const pool = createCandidatePool(further === undefined ? [given] : [given, further], modelId, libp2p.peerId.toString())
   await given.gather(() => {
     const known = typeof init.model === 'string' ? given.infos[0]?.hosted?.manifest : init.model.manifest
@@ -115,10 +115,6 @@ function rememberAddresses (pool: CandidatePool): (peerId: string) => string[] {
     known.set(peerId, addresses)
     return addresses
   }
-}
-
-function directoryOf (node: PeerNode): CandidateSource | undefined {
-  return (node as { directory?: CandidateSource }).directory
 }
 
 /** A client that has only the id of a model learns the rest from the first peer that hosts it. */

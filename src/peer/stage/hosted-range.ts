@@ -8,12 +8,14 @@ export interface HostedRangeInit {
   host: Host
   /** of the node, while it is started */
   store: () => SessionStore | undefined
+  /** its state has changed */
+  onChange: () => void
   /** the host takes part no more */
   onRemove: () => void
 }
 
 /** How the owner of a node lets go of a range: docs/protocol.md, Leaving. */
-export function createHostedRange ({ host, store, onRemove }: HostedRangeInit): HostedRange {
+export function createHostedRange ({ host, store, onChange, onRemove }: HostedRangeInit): HostedRange {
   let removal: Promise<void> | undefined
 
   const isEmpty = (): boolean => host.sessions.size === 0
@@ -35,6 +37,7 @@ export function createHostedRange ({ host, store, onRemove }: HostedRangeInit): 
     signal?.throwIfAborted()
     if (host.state !== 'draining') {
       host.state = 'draining'
+      onChange()
       for (const session of host.sessions) if (!session.closed) store()?.leave(session, milliseconds)
     }
     const over = new AbortController()

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { sameRange } from '../../engine/index.ts'
 import { MAXIMUM_OPEN_MILLISECONDS, PREFIX_STRIDE } from '../constants.ts'
 import type { Link } from '../link.ts'
 import type { ModelIdentity, PeerLimits } from '../types.ts'
@@ -42,7 +43,7 @@ export function createOpener (init: OpenerInit): Opener {
     if (present !== undefined && (!controlledBy(present, link) || frame.epoch <= present.binding.epoch)) return refuse(link, frame, { code: ErrorCode.busy, message: 'the session id is in use', retryable: true, ...here })
     const problem = openProblem(link, record)
     if (problem !== undefined) return refuse(link, frame, { ...here, ...problem })
-    const moves = present !== undefined && (present.range.from !== record.range.from || present.range.to !== record.range.to)
+    const moves = present !== undefined && !sameRange(present.range, record.range)
     let session = moves ? undefined : present
     if (session === undefined) {
       const host = chooseHost(hosts, record.range)
@@ -92,10 +93,9 @@ export function createOpener (init: OpenerInit): Opener {
     const owner = link.peer
     const capacity = record.capacity === 0 ? contextLength : record.capacity
     const wanted = limits.keptSessionsPerClient === 0 ? [] : record.prefix.slice(0, Math.floor(capacity / PREFIX_STRIDE))
-    const part = range.from !== engine.range.from || range.to !== engine.range.to
     const { engineSession, prefix } = store.withRoom(host, () => {
       const prefix = cache.find(owner, wanted, range)
-      return { engineSession: engine.openSession({ capacity: record.capacity === 0 ? undefined : record.capacity, prefix, ...part ? { range } : {} }), prefix }
+      return { engineSession: engine.openSession({ capacity: record.capacity === 0 ? undefined : record.capacity, prefix, range }), prefix }
     })
     const held = prefix?.length ?? 0
     const hostsHead = range.to === architecture.layerCount + 2
@@ -113,7 +113,6 @@ export function createOpener (init: OpenerInit): Opener {
         owner,
         engineSession,
         names: wanted.slice(0, held / PREFIX_STRIDE),
-        range,
         onClosed: () => {
           history?.close()
           histories.delete(engineSession)

@@ -26,7 +26,7 @@ describe('cli/json, the contract of --json', () => {
   const prompt = ['prompt', 'The state of the', '--model', model, '--local', 'all', '--max-tokens', '5']
 
   it('is documented for every command', () => {
-    expect([...examples.keys()]).to.have.members(['error', 'prompt', 'peer', 'swarm', 'perplexity', 'logits', 'bench', 'plan', 'pull', 'models', 'inspect', 'inspectPackage', 'compress', 'verify'])
+    expect([...examples.keys()]).to.have.members(['error', 'prompt', 'peer', 'invite', 'doctor', 'swarm', 'perplexity', 'logits', 'bench', 'plan', 'pull', 'models', 'inspect', 'inspectPackage', 'compress', 'verify'])
   })
 
   it('of failures', async () => {

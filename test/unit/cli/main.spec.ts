@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { createProgram } from '../../../src/cli/program.ts'
 import { createTerminal, lastLine, run } from './fake-terminal.ts'
 
-const commands = ['prompt', 'chat', 'peer', 'swarm', 'pull', 'models', 'inspect', 'perplexity', 'logits', 'bench', 'plan', 'compress', 'verify']
+const commands = ['prompt', 'chat', 'peer', 'swarm', 'pull', 'models', 'inspect', 'perplexity', 'logits', 'bench', 'plan', 'compress', 'verify', 'invite', 'key', 'doctor', 'status', 'peers', 'drain']
 
 describe('cli/main', () => {
   const wrong: Array<[string, string[], RegExp]> = [

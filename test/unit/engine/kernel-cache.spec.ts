@@ -11,7 +11,7 @@ import { wholeModel } from '../../support/open-weights.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const variants = ['relaxed-i16', 'relaxed-i32'] as const
-const choice: KernelChoice = { vector: 'relaxed-i16', tile: 'relaxed-i32', streams: 4 }
+const choice: KernelChoice = { vector: 'relaxed-i16', tile: 'relaxed-i32', bytes: 'relaxed-i16', streams: 4 }
 
 describe('engine: cache of kernel choices', () => {
   const folder = temporaryFolder()
@@ -22,6 +22,7 @@ describe('engine: cache of kernel choices', () => {
     expect(await readKernelChoice(folder.path('absent'), key, variants)).to.equal(undefined)
     expect(await readKernelChoice(folder.path(), key, variants)).to.equal(undefined)
     for (const content of ['', '{', '[]', 'null', '7', Uint8Array.of(255, 254), JSON.stringify({ other: choice }), `{"${key}":null}`, `{"${key}":{"vector":1,"tile":2}}`,
+      JSON.stringify({ [key]: { vector: 'relaxed-i16', tile: 'relaxed-i32', streams: 4 } }), JSON.stringify({ [key]: { ...choice, bytes: 'faster' } }),
       JSON.stringify({ [key]: { vector: 'plain', tile: 'relaxed-i32' } }), JSON.stringify({ [key]: { vector: 'relaxed-i16', tile: 'faster' } })]) {
       expect(await read('damaged', content), String(content)).to.equal(undefined)
     }
@@ -31,7 +32,7 @@ describe('engine: cache of kernel choices', () => {
   it('keeps what it has for others, replaces what is damaged, and leaves no temporary files', async () => {
     const path = folder.path('new/folder/kernels.json')
     await writeKernelChoice(path, key, choice)
-    await Promise.all([writeKernelChoice(path, 'b'.repeat(64), choice), writeKernelChoice(path, key, { vector: 'relaxed-i32', tile: 'relaxed-i32', streams: 1 })])
+    await Promise.all([writeKernelChoice(path, 'b'.repeat(64), choice), writeKernelChoice(path, key, { vector: 'relaxed-i32', tile: 'relaxed-i32', bytes: 'relaxed-i32', streams: 1 })])
     expect(await readKernelChoice(path, key, variants)).to.not.equal(undefined)
     expect(readdirSync(dirname(path))).to.deep.equal(['kernels.json'])
     folder.write('broken.json', '{"x":')
@@ -58,7 +59,8 @@ describe('engine: cache of kernel choices', () => {
   it('depends on the kernels and on the kind of matrix', () => {
     const matrix = (rows: number) => layOutMatrix({ path: '', offset: 0, byteLength: 0, type: 'Q4_0', shape: [rows, 64] }, () => 0)
     const keys = [[1, 64], [2, 64], [1, 128]].map(([byte, rows]) => kernelCacheKey(Uint8Array.of(byte), matrix(rows)))
-    expect(new Set(keys).size).to.equal(3)
+    keys.push(kernelCacheKey(Uint8Array.of(1), matrix(64), matrix(128)))
+    expect(new Set(keys).size).to.equal(4)
     expect(kernelCacheKey(Uint8Array.of(1), matrix(64))).to.equal(keys[0])
   })
 
@@ -75,7 +77,7 @@ describe('engine: cache of kernel choices', () => {
     expect(measured.cached).to.equal(false)
     expect(await start()).to.deep.equal({ ...measured, cached: true })
     // it is the file that decides
-    const other: KernelChoice = { vector: 'relaxed-i32', tile: 'relaxed-i16', streams: 1 }
+    const other: KernelChoice = { vector: 'relaxed-i32', tile: 'relaxed-i16', bytes: 'relaxed-i32', streams: 1 }
     const file = JSON.parse(readFileSync(kernelCache, 'utf8'))
     folder.write('engine/kernels.json', JSON.stringify({ [Object.keys(file)[0]]: other }))
     expect(await start()).to.deep.equal({ ...other, cached: true })

@@ -211,6 +211,34 @@ describe('peer/stage: replay', () => {
     expect(withoutRow(await route.step(ids(1, 3)))).to.deep.equal(withoutRow(await alone([...ids(200), ...ids(150, 2), ...ids(1, 3)])))
   })
 
+  it('goes along parts of what peers host, which may overlap', async () => {
+    const wide = [await network.peer(0, 5), await network.peer(0, 6), await network.peer(1, 6)]
+    const part = ({ peerId }: MemoryPeer, from: number, to: number): { peerId: string, range: { from: number, to: number } } => ({ peerId, range: { from, to } })
+    const route = network.route()
+    await route.bind([part(wide[0], 0, 2), part(wide[1], 2, 4), part(wide[2], 4, 6)])
+    await route.step(ids(70))
+    // a part with the embedding, one without, and all, at once on one engine
+    const [other, whole] = [network.route(), network.route()]
+    await other.bind([part(wide[1], 0, 3), part(wide[2], 3, 6)])
+    await whole.bind([part(wide[1], 0, 6)])
+    const expected = withoutRow(await alone(ids(40, 7)))
+    for (const one of [other, whole]) expect(withoutRow(await one.step(ids(40, 7)))).to.deep.equal(expected)
+    network.kill(wide[0])
+    // the second stage takes over what the first one had: another range, so it begins anew
+    const opened = await route.repair([part(wide[1], 0, 3), part(wide[2], 3, 6)])
+    expect(opened.map(({ held, kept }) => [held, kept])).to.deep.equal([[0, 0], [0, 0]])
+    expect(withoutRow(await route.step(ids(1, 3)))).to.deep.equal(withoutRow(await alone([...ids(70), ...ids(1, 3)])))
+    expect(wide[1].server.sessions).to.equal(3)
+    // names are found only among sessions on the same part
+    other.links[0].send({ kind: Kind.name, sequence: 1, record: encodeName({ first: 0, names: ['01'.repeat(16)] }) })
+    await other.links[0].settled()
+    for (const [from, to, held] of [[0, 3, 32], [0, 2, 0], [0, 6, 0]]) {
+      const link = network.link(other.self, wide[1].peerId, randomBytes(16).toString('hex'))
+      link.open({ range: { from, to }, stages: 2, downstream: wide[2].peerId, prefix: ['01'.repeat(16)] })
+      expect(decodeOpened((await link.next(Kind.opened)).record!)).to.include({ held, kept: held })
+    }
+  })
+
   describe('to a reader that does not read', () => {
     const architecture = { ...STUB_ARCHITECTURE, hiddenSize: 8192 }
 

@@ -1,0 +1,57 @@
+import type { Libp2p, Logger } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
+import { JOIN_INTERVAL_MILLISECONDS } from '../constants.ts'
+import type { PeerEvent } from '../types.ts'
+import { DIAL_MILLISECONDS } from './constants.ts'
+import type { Clock } from './types.ts'
+
+/** An address to stay connected with. */
+export interface JoinAddress {
+  address: string
+  /** where the address says it */
+  peerId: string | undefined
+}
+
+export interface JoinerInit {
+  libp2p: Libp2p
+  join: readonly JoinAddress[]
+  clock: Clock
+  log: Logger
+  onEvent?: (event: PeerEvent) => void
+}
+
+/** Stays connected with given addresses, and says which do not answer. */
+export function createJoiner ({ libp2p, join, clock, log, onEvent }: JoinerInit): { start (): void, stop (): void } {
+  const self = libp2p.peerId.toString()
+  let cancel = (): void => {}
+  let stopped = true
+
+  async function joinOne ({ address, peerId }: JoinAddress): Promise<void> {
+    if (peerId === self || (peerId !== undefined && libp2p.getConnections(peerIdFromString(peerId)).length > 0)) return
+    try {
+      await libp2p.dial(multiaddr(address), { signal: AbortSignal.timeout(DIAL_MILLISECONDS) })
+      if (!stopped) onEvent?.({ type: 'peer:join', address })
+    } catch (error) {
+      if (stopped) return
+      log('cannot join %s: %s', address, (error as Error).message)
+      onEvent?.({ type: 'peer:join', address, error: error as Error })
+    }
+  }
+
+  function joinAll (): void {
+    cancel = clock.after(JOIN_INTERVAL_MILLISECONDS, joinAll)
+    for (const entry of join) joinOne(entry)
+  }
+
+  return {
+    start () {
+      stopped = false
+      if (join.length > 0) joinAll()
+    },
+    stop () {
+      stopped = true
+      cancel()
+    }
+  }
+}
