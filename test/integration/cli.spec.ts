@@ -223,8 +223,8 @@ describe('command line, as processes', function () {
         await other.close()
         chat.child.stdin.end(questions[1])
         const { code, stdout, stderr } = await chat.ended
-      // what the peer had to give up is computed once more, and nothing else is noticed
-      expect(stderr).to.match(/the same peers continue, \d+ positions replayed/)
+        // what the peer had to give up is computed once more, and nothing else is noticed
+        expect(stderr).to.match(/the same peers continue, \d+ positions replayed/)
         expect(code).to.equal(0)
         expect(stdout).to.equal(undisturbed.stdout)
       } finally {
