@@ -1,5 +1,5 @@
 import { milliseconds } from './format.ts'
-import { describeUnits, runs } from './units.ts'
+import { describeUnits, runs, weakestUnits } from './units.ts'
 import type { Diagnosis, Problem } from '../peer/index.ts'
 import type { DoctorJson } from './json.ts'
 
@@ -13,7 +13,7 @@ export function skewWords (skew: number | undefined): string {
 export function coverageLines ({ modelId, holders }: Diagnosis): string[] {
   if (modelId === undefined || holders === undefined) return []
   const least = Math.min(...holders)
-  const weakest = runs(holders.flatMap((count, unit) => count === least ? [unit] : [])).map(range => describeUnits(range, holders.length - 2)).join(', ')
+  const weakest = runs(weakestUnits(holders)).map(range => describeUnits(range, holders.length - 2)).join(', ')
   return [`model ${modelId.slice(0, 12)}: every unit is served by ${least} or more ${least === 1 ? 'peer' : 'peers'}, least of all ${weakest}`]
 }
 

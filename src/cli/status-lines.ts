@@ -1,5 +1,5 @@
 import { plural, shortPeerId, table } from './format.ts'
-import { describeUnits } from './units.ts'
+import { describeUnits, weakestUnits } from './units.ts'
 import type { Survey } from '../peer/index.ts'
 import type { StatusJson } from './json.ts'
 
@@ -8,25 +8,24 @@ import type { StatusJson } from './json.ts'
 /** One line for each run of units that equally many peers serve; the weakest are marked. */
 export function coverageTable ({ modelId, holders }: Survey): string[] {
   if (modelId === undefined || holders === undefined) return ['nobody hosts a model']
-  const least = Math.min(...holders)
+  const weakest = new Set(weakestUnits(holders))
   const rows: string[][] = []
   for (let from = 0; from < holders.length;) {
     let to = from + 1
     while (to < holders.length && holders[to] === holders[from]) to++
     const count = holders[from]
-    rows.push([describeUnits({ from, to }, holders.length - 2), count === 0 ? 'nobody' : plural(count, 'peer'), count === least ? 'weakest' : ''])
+    rows.push([describeUnits({ from, to }, holders.length - 2), count === 0 ? 'nobody' : plural(count, 'peer'), weakest.has(from) ? 'weakest' : ''])
     from = to
   }
   return [`model ${modelId.slice(0, 12)}`, ...table(rows)]
 }
 
-export function peerTable ({ peers, holders }: Survey): string[] {
-  const layerCount = (holders?.length ?? 2) - 2
+export function peerTable ({ peers }: Survey): string[] {
   const rows = peers.map(({ address, info, error, roundTripMilliseconds }) => {
     const place = address.replace(/\/p2p\/[^/]+$/, '')
     if (info === undefined) return ['?', place, '', '', error?.message ?? '']
     const { hosted } = info
-    const ranges = hosted?.ranges.map(({ range, state }) => describeUnits(range, hosted.manifest.architecture.layerCount ?? layerCount) + (state === 'serving' ? '' : ` (${state})`)) ?? []
+    const ranges = hosted?.ranges.map(({ range, state }) => describeUnits(range, hosted.manifest.architecture.layerCount) + (state === 'serving' ? '' : ` (${state})`)) ?? []
     return [
       `peer ${shortPeerId(info.peerId)}`,
       place,
@@ -42,7 +41,7 @@ export function statusJson ({ modelId, holders, peers }: Survey): StatusJson {
   return {
     modelId: modelId ?? null,
     holders: holders ?? null,
-    weakest: holders === undefined ? [] : holders.flatMap((count, unit) => count === Math.min(...holders) ? [unit] : []),
+    weakest: holders === undefined ? [] : weakestUnits(holders),
     peers: peers.map(({ address, info, error, roundTripMilliseconds }) => ({
       address,
       peerId: info?.peerId ?? null,

@@ -106,3 +106,9 @@ export function largestGap (ranges: UnitRange[], unitCount: number): UnitRange |
   return runs(free).reduce<UnitRange | undefined>(
     (best, run) => best === undefined || run.to - run.from > best.to - best.from ? run : best, undefined)
 }
+
+/** Numbers of the units that the fewest peers serve, of how many serve each. */
+export function weakestUnits (holders: readonly number[]): number[] {
+  const least = Math.min(...holders)
+  return holders.flatMap((count, unit) => count === least ? [unit] : [])
+}
