@@ -70,7 +70,7 @@ export function createSessionStore (init: SessionStoreInit): SessionStore {
   function isIdle (session: StageSession, now: number): boolean {
     const { evictIdleMilliseconds } = limits
     const least = session.binding.lost === undefined ? evictIdleMilliseconds : Math.min(evictIdleMilliseconds, SUSPENDED_EVICT_MILLISECONDS)
-    return !session.closed && session.pending.size === 0 && session.replays.length === 0 && now - session.lastActivity >= least
+    return !session.closed && session.pending.size === 0 && session.replays.length === 0 && session.taking === undefined && now - session.lastActivity >= least
   }
 
   /** Ends the session of a host that is idle longest, if that may help. */
@@ -127,9 +127,10 @@ export function createSessionStore (init: SessionStoreInit): SessionStore {
     unbind (session) {
       const { binding } = session
       clearTimeout(session.timer)
-      binding.nonce = undefined
+      binding.nonce = binding.takeNonce = undefined
       binding.over.abort()
       for (const listener of listeners) listener(session)
+      binding.source?.subscription.release()
       binding.subscription?.release()
       // late steps of the upstream are told by its stream, which therefore stays
       binding.subscription = binding.downstreamLink = undefined
