@@ -35,7 +35,7 @@ export type Move = Pick<HandOverReport, 'method' | 'split' | 'predictedSeconds' 
  * rate is that of the middle of what would be replayed.
  */
 export function chooseMove (init: ChooseMoveInit): Move {
-  const { mode, from, to, rates } = init
+  const { mode, from, to, rates, chunkRows } = init
   const positions = to - from
   const forced = { replay: positions, transfer: 0, split: Math.floor(positions / 2), measured: undefined }[mode]
   if (rates === undefined) return named(forced ?? positions, positions)
@@ -44,7 +44,9 @@ export function chooseMove (init: ChooseMoveInit): Move {
   // a shorter replay is a faster one for each of its positions, which allows a longer one: this converges at once
   for (let round = 0; round < 3; round++) split = chooseHandOver(costs(split)).split
   const seconds = (split: number): number => handOverSeconds(costs(split), split)
-  const best = [positions, 0, split].reduce((best, other) => seconds(other) < seconds(best) ? other : best)
+  // less than a chunk is not worth its way through the stages, which the model does not know
+  const candidates = split < Math.min(chunkRows, positions) ? [0, positions] : [0, positions, split]
+  const best = candidates.reduce((best, other) => seconds(other) < seconds(best) ? other : best)
   const predictions = { replay: seconds(positions), transfer: seconds(0), split: seconds(split) }
   const chosen = forced ?? best
   return { ...named(chosen, positions), predictedSeconds: seconds(chosen), predictions }

@@ -34,6 +34,8 @@ describe('peer/client: replay, transfer or both', () => {
     // to compute a position takes longer than to fetch it, all in all
     expect(chooseMove(init).method).to.equal('split')
     expect(chooseMove({ ...init, range: { from: 0, to: 9 }, rates: { ...init.rates!, bytesPerSecond: 1e5, positionsPerSecond: 1e5 } }).split).to.be.greaterThan(1600)
+    // some twenty positions would be best, and are not worth their way
+    expect(chooseMove({ ...init, rates: { ...init.rates!, bytesPerSecond: 2.5e8 } })).to.deep.include({ method: 'transfer', split: 0 })
     // hidden state as large as keys and values: there is nothing to be gained by a replay
     expect(chooseMove({ ...init, keyValueBytesPerPosition: 2304 }).method).to.equal('transfer')
   })
