@@ -1,5 +1,6 @@
 import { keyValueBytesPerPosition } from '../../engine/index.ts'
 import type { Architecture } from '../../model/index.ts'
+import { MAXIMUM_PIECE_BYTES, PIECE_BYTES } from '../constants.ts'
 import type { StageDescription } from '../types.ts'
 import type { StageState } from './plan-repair.ts'
 
@@ -34,10 +35,12 @@ export function planHeirs ({ stages, states, leaving, architecture, length }: Pl
   const heirs: Heir[] = []
   for (const [index, { stage, range, peerId }] of stages.entries()) {
     if (states[index].held >= length) continue
-    const giver = leaving.find(({ range: { from, to } }) => from <= range.from && range.to <= to)?.peerId
+    const giver = leaving.find(({ range: { from, to } }) => from <= range.from && range.to <= to)
     const bytesPerPosition = keyValueBytesPerPosition(architecture, range)
-    if (peerId === undefined || giver === undefined || bytesPerPosition === 0) return []
-    heirs.push({ stage, peerId, giver, bytesPerPosition })
+    if (peerId === undefined || giver?.peerId === undefined || bytesPerPosition === 0) return []
+    // the giver reads all of its layers, and refuses to read many times what is wanted
+    if (keyValueBytesPerPosition(architecture, giver.range) / bytesPerPosition > MAXIMUM_PIECE_BYTES / PIECE_BYTES) return []
+    heirs.push({ stage, peerId, giver: giver.peerId, bytesPerPosition })
   }
   return heirs
 }

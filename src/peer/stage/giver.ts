@@ -1,11 +1,11 @@
-import { contains } from './host.ts'
 import { keyValueBytesPerPosition } from '../../engine/index.ts'
 import type { UnitRange } from '../../model/index.ts'
 import { MAXIMUM_PIECE_BYTES, PIECES_UNDER_WAY } from '../constants.ts'
 import type { Link } from '../link.ts'
 import type { ModelIdentity } from '../types.ts'
 import { decodeGive, encodeSigned, encodeStatement, ErrorCode, Kind, StatementDomain } from '../wire/index.ts'
-import type { Frame } from '../wire/index.ts'
+import type { Frame, GiveRecord } from '../wire/index.ts'
+import { contains } from './host.ts'
 import { layersOf } from './layers-of.ts'
 import type { OutputRoom } from './output-room.ts'
 import { refuse, refuseStranger, reply } from './replies.ts'
@@ -51,44 +51,50 @@ export function createGiver (init: GiverInit): Giver {
   room.onRoom(() => { for (const session of [...waiting]) advance(session) })
 
   async function give (session: StageSession, link: Link, frame: Frame): Promise<void> {
-    const { nonce, epoch, heir, range } = decodeGive(frame.record!)
-    const { binding } = session
-    const problem = giveProblem()
-    if (problem !== undefined) return refuse(link, frame, { code: ErrorCode.transfer, message: problem, stage: binding.stage, peer: self })
+    const record = decodeGive(frame.record!)
+    const problem = giveProblem(session, record)
+    if (problem !== undefined) return deny(session, link, frame, problem)
+    const { nonce, epoch, heir, range } = record
     session.lastActivity = performance.now()
     session.giving = { heir, epoch, range, next: 0, fetches: [] }
     const statement = encodeStatement({ session: session.id, epoch, nonce, client: session.client, upstream: heir, downstream: self, modelId: model.modelId, range, addresses: init.addresses() }, StatementDomain.transfer)
     reply(link, frame, { kind: Kind.confirmed, record: encodeSigned({ statement, signature: await init.sign(statement) }) })
+  }
 
-    function giveProblem (): string | undefined {
-      if (!contains(session.range, range)) return `the session runs units ${session.range.from}:${session.range.to} here, not ${range.from}:${range.to}`
-      if (keyValueBytesPerPosition(architecture, range) === 0) return 'these units have no keys and values'
-      if (heir === self) return 'nobody takes from itself'
-      return epoch > binding.epoch ? undefined : `epoch ${epoch} is not after ${binding.epoch}`
-    }
+  function giveProblem ({ range: { from, to }, binding }: StageSession, { epoch, heir, range }: GiveRecord): string | undefined {
+    if (!contains({ from, to }, range)) return `the session runs units ${from}:${to} here, not ${range.from}:${range.to}`
+    if (keyValueBytesPerPosition(architecture, range) === 0) return 'these units have no keys and values'
+    if (heir === self) return 'nobody takes from itself'
+    return epoch > binding.epoch ? undefined : `epoch ${epoch} is not after ${binding.epoch}`
+  }
+
+  function deny ({ binding: { stage } }: StageSession, link: Link, frame: Frame, message: string): void {
+    refuse(link, frame, { code: ErrorCode.transfer, message, stage, peer: self })
   }
 
   function fetch (session: StageSession | undefined, link: Link, frame: Frame): void {
     const giving = session?.giving
     if (session === undefined || giving?.heir !== link.peer || giving.epoch !== frame.epoch) return refuseStranger(link, frame, self)
-    const { position, rows } = frame
-    const { length } = held(session)
-    const problem = position < giving.next
-      ? `positions below ${giving.next} have been given`
-      : position + rows > length
-        ? `positions up to ${position + rows} of ${length}`
-        : giving.fetches.length >= PIECES_UNDER_WAY
-          ? `more than ${PIECES_UNDER_WAY} pieces at once`
-          : rows > 1 && rows * keyValueBytesPerPosition(architecture, session.range) > MAXIMUM_PIECE_BYTES ? `a piece of ${rows} positions is above ${MAXIMUM_PIECE_BYTES} bytes` : undefined
-    if (problem !== undefined) return refuse(link, frame, { code: ErrorCode.transfer, message: problem, stage: session.binding.stage, peer: self })
-    giving.next = position + rows
+    const problem = fetchProblem(session, giving, frame)
+    if (problem !== undefined) return deny(session, link, frame, problem)
+    giving.next = frame.position + frame.rows
     giving.fetches.push({ link, frame })
     if (!waiting.has(session)) advance(session)
   }
 
-  /** A step that runs, or has been dropped, may replace what is behind it. */
-  function held ({ host: { engine }, named: { engineSession }, expectedLength, pending }: StageSession): { length: number } {
-    return { length: Math.min(engine.sessionLength(engineSession), expectedLength, ...[...pending.values()].map(({ position }) => position)) }
+  function fetchProblem (session: StageSession, { next, fetches }: Giving, { position, rows }: Frame): string | undefined {
+    const held = lengthOf(session)
+    if (position < next) return `positions below ${next} have been given`
+    if (position + rows > held) return `positions up to ${position + rows} of ${held}`
+    if (fetches.length >= PIECES_UNDER_WAY) return `more than ${PIECES_UNDER_WAY} pieces at once`
+    // what is read has all layers of the session, whatever the heir takes of it
+    const bytes = rows * keyValueBytesPerPosition(architecture, session.range)
+    return rows > 1 && bytes > MAXIMUM_PIECE_BYTES ? `a piece of ${rows} positions is above ${MAXIMUM_PIECE_BYTES} bytes` : undefined
+  }
+
+  /** Positions that stay as they are: a step that runs, or has been dropped, may replace what is behind it. */
+  function lengthOf ({ host: { engine }, named: { engineSession }, expectedLength, pending }: StageSession): number {
+    return Math.min(engine.sessionLength(engineSession), expectedLength, ...[...pending.values()].map(({ position }) => position))
   }
 
   /** One piece; the next one when the event loop has seen to others. */
@@ -108,7 +114,7 @@ export function createGiver (init: GiverInit): Giver {
     if (session.closed) {
       refuseStranger(link, frame, self)
     } else if (!link.closed) {
-      if (position + rows > held(session).length) refuse(link, frame, { code: ErrorCode.transfer, message: 'the positions have been given up', stage: session.binding.stage, peer: self })
+      if (position + rows > lengthOf(session)) deny(session, link, frame, 'the positions have been given up')
       else send(session, link, frame)
       room.give(link, bytes)
     }
@@ -124,7 +130,7 @@ export function createGiver (init: GiverInit): Giver {
     try {
       record = layersOf(architecture, engine.readKeyValues(engineSession, position, position + rows), range, session.giving!.range)
     } catch (error) {
-      return refuse(link, frame, { code: ErrorCode.transfer, message: (error as Error).message, stage: session.binding.stage, peer: self })
+      return deny(session, link, frame, (error as Error).message)
     }
     reply(link, frame, { kind: Kind.keyValues, position, rows, record })
   }

@@ -20,6 +20,12 @@ describe('peer/client: who can be handed keys and values', () => {
     expect(heirs([stage(1, 0, 2, 'a'), stage(2, 2, 5, 'new')], [whole, empty], leaving)).to.deep.equal([])
     expect(heirs([stage(1, 0, 5, 'a'), stage(2, 5, 6, 'new')], [whole, empty], [stage(2, 5, 6, 'old')])).to.deep.equal([])
     expect(heirs([stage(1, 0, 2, 'a'), stage(2, 2, 4, 'new')], [whole, whole], leaving)).to.deep.equal([])
+    // one layer of nine: to read the others would cost the giver more than is worth it
+    const deep = { ...STUB_ARCHITECTURE, layerCount: 9 }
+    for (const [layers, count] of [[9, 0], [8, 1]]) {
+      const plan = planHeirs({ stages: [stage(1, 0, 2, 'new'), stage(2, 2, 11, 'a')], states: [empty, whole], leaving: [stage(1, 0, layers + 1, 'old')], architecture: deep, length: 500 })
+      expect(plan).to.have.length(count)
+    }
   })
 
   it('whoever takes over a range that leaves, or a part of it', () => {
