@@ -47,8 +47,8 @@ describe('peer: hand-over of keys and values', () => {
     keyValues (peer: StubPeer, length: number): string
   }
 
-  async function scene (handOver: HandOverMode, { limits, spare = false }: { limits?: { takenBytes: number }, spare?: boolean } = {}): Promise<Scene> {
-    const peers = [await swarm.peer(0, 2), await swarm.peer(2, 5, { limits }), await swarm.peer(2, 5, { limits }), await swarm.peer(5, 6), ...spare ? [await swarm.peer(5, 6)] : []]
+  async function scene (handOver: HandOverMode, { limits, spare = false, third = false }: { limits?: { takenBytes: number }, spare?: boolean, third?: boolean } = {}): Promise<Scene> {
+    const peers = [await swarm.peer(0, 2), await swarm.peer(2, 5, { limits }), await swarm.peer(2, 5, { limits }), await swarm.peer(5, 6), ...spare ? [await swarm.peer(5, 6)] : [], ...third ? [await swarm.peer(2, 5)] : []]
     const opened = new Map(peers.map(peer => [peer, sessionsOf(peer.engine)]))
     const repairs: RouteRepair[] = []
     const session = await connectRoute({
@@ -61,7 +61,7 @@ describe('peer: hand-over of keys and values', () => {
     })
     const reference = createLocalSession(createStubEngine({ from: 0, to: 6 }))
     const [one, other] = [peers[1], peers[2]]
-    const old = session.route[1].peerId === one.id ? one : other
+    const old = peers.find(({ id }) => id === session.route[1].peerId)!
     const step = async (...ids: number[]): Promise<void> => {
       const request = { tokens: Uint32Array.from(ids), outputs: [{ row: ids.length - 1, output: { kind: 'logits' as const } }] }
       expect(await session.step(request)).to.deep.equal(await reference.step(request))
@@ -142,6 +142,27 @@ describe('peer: hand-over of keys and values', () => {
     expect(repairs[0].handOver!.problem).to.match(/has closed the connection|is lost/)
     expect(repairs[0].replayedPositions).to.be.at.least(450)
     expect(session.route[1].peerId).to.equal(heir.id)
+    await step(1, 2, 3)
+    await session.close()
+  })
+
+  it('the heir dies in the middle of it: another one takes over', async () => {
+    const { session, peers, old, step, leave, repairs } = await scene('transfer', { third: true })
+    await step(...ids(400))
+    const dead: string[] = []
+    for (const peer of peers.filter(peer => peer !== old && peer.engine.range.from === 2)) {
+      const write = peer.engine.writeKeyValues
+      peer.engine.writeKeyValues = (session, from, bytes, to) => {
+        if (dead.length > 0) return write(session, from, bytes, to)
+        dead.push(peer.id)
+        peer.cut()
+        throw new Error('dead')
+      }
+    }
+    await leave()
+    expect(repairs[0].handOver!.problem).to.equal(undefined)
+    expect([dead.length, repairs[0].attempts]).to.deep.equal([1, 2])
+    expect([old.id, ...dead]).to.not.include(session.route[1].peerId)
     await step(1, 2, 3)
     await session.close()
   })
