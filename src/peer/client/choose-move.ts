@@ -5,8 +5,8 @@ import type { HandOverMode, HandOverReport } from '../types.ts'
 
 /** What the trial at the beginning of a move has shown. */
 export interface MoveRates {
-  /** of the link from the stage that leaves */
-  bytesPerSecond: number
+  /** of the link from the stage that leaves; undefined where nothing comes from there, so that only computing counts */
+  bytesPerSecond?: number
   /** that the new stage computes, about position `measuredAt` */
   positionsPerSecond: number
   measuredAt: number
@@ -47,7 +47,7 @@ export function chooseMove (init: ChooseMoveInit): Move {
   // less than a chunk is not worth its way through the stages, which the model does not know
   const candidates = split < Math.min(chunkRows, positions) ? [0, positions] : [0, positions, split]
   const best = candidates.reduce((best, other) => seconds(other) < seconds(best) ? other : best)
-  const predictions = { replay: seconds(positions), transfer: seconds(0), split: seconds(split) }
+  const predictions = rates.bytesPerSecond === undefined ? undefined : { replay: seconds(positions), transfer: seconds(0), split: seconds(split) }
   const chosen = forced ?? best
   return { ...named(chosen, positions), predictedSeconds: seconds(chosen), predictions }
 }
@@ -56,7 +56,7 @@ function named (split: number, positions: number): Pick<Move, 'method' | 'split'
   return { method: split === positions ? 'replay' : split === 0 ? 'transfer' : 'split', split }
 }
 
-function handOverInit ({ architecture, range, keyValueBytesPerPosition, from, to, chunkRows }: ChooseMoveInit, { bytesPerSecond, positionsPerSecond, measuredAt }: MoveRates, split: number): HandOverInit {
+function handOverInit ({ architecture, range, keyValueBytesPerPosition, from, to, chunkRows }: ChooseMoveInit, { bytesPerSecond = NO_LIMIT, positionsPerSecond, measuredAt }: MoveRates, split: number): HandOverInit {
   return {
     positions: to - from,
     keyValueBytesPerPosition,
@@ -66,6 +66,9 @@ function handOverInit ({ architecture, range, keyValueBytesPerPosition, from, to
     chunkPositions: chunkRows
   }
 }
+
+/** Bytes a second that no link has. */
+const NO_LIMIT = 1e15
 
 /** A stage that begins with the embedding is sent ids. */
 const TOKEN_BYTES = 4

@@ -88,13 +88,14 @@ export async function runHandOver (init: RunHandOverInit): Promise<HandOverOutco
   /** A quarter of what is to be done at most. */
   async function trial (): Promise<{ rates: MoveRates, end: number }> {
     const middle = base + Math.min(TRIAL_ROWS, chunkRows)
-    const end = middle + Math.ceil(Math.min(TRIAL_BYTES / bytesPerPosition, (length - middle) / 4))
+    const end = mode === 'replay' ? middle : middle + Math.ceil(Math.min(TRIAL_BYTES / bytesPerPosition, (length - middle) / 4))
     const taken = await move(middle, end, TRIAL_PATIENCE_MILLISECONDS)
-    const rates = { bytesPerSecond: Math.min(...taken.map(({ bytesPerSecond }) => bytesPerSecond)), positionsPerSecond: computed * 1000 / Math.max(slowest, 1e-3), measuredAt: (base + middle) / 2 }
+    const bytesPerSecond = taken.length === 0 ? undefined : Math.min(...taken.map(({ bytesPerSecond }) => bytesPerSecond))
+    const rates = { bytesPerSecond, positionsPerSecond: computed * 1000 / Math.max(slowest, 1e-3), measuredAt: (base + middle) / 2 }
     return { rates, end }
   }
 
-  if (mode === 'replay' || (mode === 'measured' && length - base < LEAST_MOVED_POSITIONS)) {
+  if (length - base < LEAST_MOVED_POSITIONS && (mode === 'measured' || mode === 'replay')) {
     await replayTo(length)
     return { replayedPositions }
   }

@@ -27,6 +27,10 @@ describe('peer/client: replay, transfer or both', () => {
     expect(replay.predictedSeconds).to.equal(replay.predictions!.replay)
     expect(transfer.predictedSeconds).to.be.closeTo(1800 * 3456 / 1e7, 1e-9)
     expect(split.split).to.equal(900)
+    const computed = chooseMove({ ...init, mode: 'replay', rates: { positionsPerSecond: 1000, measuredAt: 16 } })
+    expect(computed.predictions).to.equal(undefined)
+    // all computing, and the way of nothing; attention makes it slower than the rate that was measured at the beginning
+    expect(computed.predictedSeconds).to.be.within(1.8, replay.predictedSeconds!)
   })
 
   it('transfers where the link is fast, replays where it is slow, and else does both', () => {
