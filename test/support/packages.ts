@@ -26,6 +26,16 @@ export function randomUnit (architecture: Architecture, unit: number, type: Tens
   }))
 }
 
+/** The same with finite numbers: an engine loads it. */
+export function soundUnit (architecture: Architecture, unit: number, seed = 1): UnitTensors {
+  const tensors = randomUnit(architecture, unit, 'Q8_0', seed)
+  for (const tensor of Object.values(tensors)) {
+    // of each block of 34 bytes the first two are a 16-bit scale: 2^-9
+    if (tensor.type === 'Q8_0' && 'bytes' in tensor) for (let at = 0; at < tensor.bytes.length; at += 34) tensor.bytes.set([0, 0x18], at)
+  }
+  return tensors
+}
+
 type Folder = ReturnType<typeof temporaryFolder>
 
 export async function tinyTokenizer (folder: Folder): Promise<Uint8Array> {
