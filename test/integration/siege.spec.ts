@@ -26,13 +26,13 @@ describe('a peer under siege', function () {
     calm = await siege.peer.call('resources')
   })
 
+  afterEach(async () => await siege.attacker.call('release'))
   after(async () => await siege?.stop())
 
   /** The honest client writes while something is done to the peer. */
   async function beside<Result> (attack: () => Promise<Result>): Promise<Result> {
     const writer = await siege.write()
-    const result = await attack()
-    await writer.stop()
+    const result = await attack().finally(async () => await writer.stop())
     expect(writer.texts.length).to.be.at.least(1)
     for (const text of writer.texts) expect(text).to.deep.equal(siege.undisturbed)
     expect(Math.max(...writer.milliseconds)).to.be.below(WORST_TOKEN_MILLISECONDS)
