@@ -41,7 +41,7 @@ async function attack (name: string, run: () => Promise<string>): Promise<void> 
   await attacker.call('release')
   await writer.stop()
   for (const text of [...writer.texts, ids]) if (text.join() !== siege.undisturbed.join()) throw new Error(`${name}: another text`)
-  const after = await siege.settled(({ connections, sessions, files }) => connections <= before.connections && sessions <= before.sessions && files <= before.files + 8, 30_000)
+  const after = await siege.settled(({ connections, sessions, files, external }) => connections <= before.connections && sessions <= before.sessions && files <= before.files + 8 && external < before.external + 20 * MEGABYTE, 30_000)
   rows.push({ attack: name, figures, texts: writer.texts.length, median: median(writer.milliseconds), worst: maximum(writer.milliseconds), newcomer: milliseconds, refusals: refusals.length, during, after })
 }
 
