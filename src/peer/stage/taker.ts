@@ -221,6 +221,8 @@ export function createTaker (init: TakerInit): Taker {
   function finish (session: StageSession, taking: Taking): void {
     const { sequence, started, first = started, last, bytesAfterFirst, from, to, bytesPerPosition } = taking
     drop(session)
+    // a step has computed these positions, if not here: the session is in use
+    session.lastSequence = Math.max(session.lastSequence, 1)
     // a clock that stands still is no reason to divide by zero
     const seconds = (milliseconds: number): number => Math.max(milliseconds, 1e-3) / 1000
     const bytesPerSecond = bytesAfterFirst > 0 ? bytesAfterFirst / seconds(last - first) : (to - from) * bytesPerPosition / seconds(last - started)
