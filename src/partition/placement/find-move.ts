@@ -1,7 +1,7 @@
 import type { UnitRange } from '../../model/index.ts'
 import { chooseRange } from './choose-range.ts'
 import { GAIN } from './constants.ts'
-import { addThroughput, rangeWork, unitThroughput, weakest } from './throughput.ts'
+import { addThroughput, isSame, rangeWork, unitThroughput, weakest } from './throughput.ts'
 import type { PlacedPeer } from './throughput.ts'
 
 export interface FindMoveInit {
@@ -53,7 +53,8 @@ export function findMove (init: FindMoveInit): Move | undefined {
     .filter(({ spare }) => suffices(spare))
   const rank = helpers.filter(other => isSparedBefore(other, self)).length
   const first = move(unitWork, throughput, self)
-  if (first === undefined || weakest(throughput, first) <= least) return undefined
+  // sums of floats in another order differ in their last bits: staying is no gain, whatever they say
+  if (first === undefined || isSame(first, own.range) || weakest(throughput, first) <= least) return undefined
   const result = { range: first, gap: least === 0, rank, floor: goal }
   if (least === 0) return result
   let left = helpers
