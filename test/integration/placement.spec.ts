@@ -3,7 +3,7 @@ import { PLACEMENT_TIMING, routeWork } from '../../src/partition/index.ts'
 import type { PlacementTiming } from '../../src/partition/index.ts'
 import type { UnitRange } from '../../src/model/index.ts'
 import { connectRoute, createPeerNode, createPlacement } from '../../src/peer/index.ts'
-import type { PeerNode, Placement, PlacementEvent } from '../../src/peer/index.ts'
+import type { PeerNode, Placement, PlacementEvent, RouteSession } from '../../src/peer/index.ts'
 import { timePeer } from '../../src/peer/placement/time-peer.ts'
 import { kill, recordsOf, until, untilKnown } from '../support/directories.ts'
 import { faultyPeer, faults } from '../support/faults.ts'
@@ -65,7 +65,6 @@ describe('placement over a network', function () {
       // alike, so that it is known who goes where
       timeEngine: async () => 0.001,
       workPerSecond: 3e6,
-      drainMilliseconds: 2000,
       onEvent: event => events.push(event)
     })
     const made: Mover = {
@@ -145,7 +144,11 @@ describe('placement over a network', function () {
       return { results, route }
     }
     const undisturbed = await run(async () => {})
+    // whoever goes has sessions, and none of them can go anywhere before it has gone
+    const idle: RouteSession[] = []
+    while (spares.some(({ node }) => node.sessions === 0)) idle.push(await connectRoute({ node, addresses, model }))
     const disturbed = await run(async () => { await Promise.all(holders.map(kill)) })
+    await Promise.all(idle.map(async session => await session.close()))
     expect(disturbed.results).to.deep.equal(undisturbed.results)
     await until(() => spares.every(({ placement }) => placement.phase === 'resting'))
     const moved = spares.filter(isAt(3, 6))

@@ -6,6 +6,12 @@ export const ASSUMED_WORK_PER_SECOND = 5e9
 /** A look after the directory has changed: in a swarm of a thousand, two hundred announcements come in a second. */
 export const LOOK_MILLISECONDS = 250
 
+/**
+ * How long clients have to move their sessions from a peer that leaves to fill a gap. Nothing goes on before the gap is filled,
+ * and they wait for 30 s: whoever has not moved by then begins anew elsewhere.
+ */
+export const GAP_DRAIN_MILLISECONDS = 2_000
+
 /** A look that failed is tried again after this. */
 export const RETRY_MILLISECONDS = 5_000
 

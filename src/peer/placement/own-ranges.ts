@@ -12,7 +12,6 @@ export interface OwnRangesInit {
   loader: RangeLoader
   /** awaited between loading and serving, while the engine does nothing else; what it throws is a failed load */
   measure: (engine: Engine, options: { signal: AbortSignal }) => Promise<void>
-  drainMilliseconds?: number
   /** what is hosted has changed by itself */
   onChange: () => void
   onEvent: (event: PlacementEvent) => void
@@ -27,7 +26,7 @@ export interface OwnRanges {
   load (range: UnitRange, into: 'memory' | 'disk'): void
   /** serves again what drains */
   resume (range: UnitRange): void
-  drain (range: UnitRange): void
+  drain (range: UnitRange, milliseconds?: number): void
   drop (range: UnitRange): void
   /** drops everything, what is served after it has been drained; never throws */
   stop (options?: DrainOptions): Promise<void>
@@ -132,13 +131,13 @@ export function createOwnRanges (init: OwnRangesInit): OwnRanges {
       entry.hosted?.resume()
       become(entry, 'serving')
     },
-    drain (range) {
+    drain (range, milliseconds) {
       const entry = find(range)
       if (entry?.hosted === undefined || entry.state !== 'serving') return
       const { hosted } = entry
       const drain = entry.drain = new AbortController()
       onEvent({ type: 'placement:drain', range, sessions: hosted.sessions })
-      hosted.drain({ milliseconds: init.drainMilliseconds, signal: drain.signal })
+      hosted.drain({ milliseconds, signal: drain.signal })
         // what is left of its sessions ends with the range
         .catch(error => { if (!drain.signal.aborted) log.error('units %d:%d could not be drained: %e', range.from, range.to, error) })
         .finally(() => { if (!drain.signal.aborted) become(entry, 'drained') })

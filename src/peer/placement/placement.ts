@@ -1,17 +1,19 @@
 import { createPlacementState, decideMove, PLACEMENT_TIMING, routeWork } from '../../partition/index.ts'
 import type { OwnPlace, PlacementAction, PlacementRecord, PlacementStep } from '../../partition/index.ts'
+import { DRAIN_MILLISECONDS } from '../constants.ts'
 import { systemClock } from '../directory/clock.ts'
 import type { PeerRecord } from '../directory/index.ts'
 import { InvalidRequestError } from '../errors.ts'
 import { startedNode } from '../node.ts'
 import type { AbortOptions, DrainOptions } from '../types.ts'
-import { ASSUMED_WORK_PER_SECOND, LOOK_MILLISECONDS, RETRY_MILLISECONDS } from './constants.ts'
+import { ASSUMED_WORK_PER_SECOND, GAP_DRAIN_MILLISECONDS, LOOK_MILLISECONDS, RETRY_MILLISECONDS } from './constants.ts'
 import { createOwnRanges } from './own-ranges.ts'
 import { createRoom } from './room.ts'
 import { soundRecords } from './sound-records.ts'
 import { createSpeeds } from './speeds.ts'
 import { timeEngine as timeOwnEngine } from './time-engine.ts'
 import { timePeer as timeOtherPeer } from './time-peer.ts'
+import { isUnserved } from './unserved.ts'
 import type { Placement, PlacementEvent, PlacementInit } from './types.ts'
 
 /** Nothing happens before `start`. Throws NotStartedError, InvalidRequestError for a node without a directory, and InvalidPlanOptionError for a budget that is none. */
@@ -44,7 +46,6 @@ export function createPlacement (init: PlacementInit): Placement {
     node,
     model,
     loader: init.loader,
-    drainMilliseconds: init.drainMilliseconds,
     measure: async (engine, options) => {
       const { from, to } = engine.range
       const measured = unitWork.slice(from, to).reduce((sum, work) => sum + work, 0) / await timeEngine(engine, options)
@@ -135,11 +136,17 @@ export function createPlacement (init: PlacementInit): Placement {
       case 'resume':
         tell({ type: 'placement:resume', range: action.range })
         return ranges.resume(action.range)
-      case 'drain': return ranges.drain(action.range)
+      case 'drain': return ranges.drain(action.range, drainMilliseconds())
       case 'drop': return ranges.drop(action.range)
       case 'probe': return action.peers.forEach(probe)
       case 'confirm': return action.peers.forEach(confirm)
     }
+  }
+
+  /** Where a gap keeps all sessions waiting, it is this peer that they wait for. */
+  function drainMilliseconds (): number {
+    const { drainMilliseconds: usual = DRAIN_MILLISECONDS } = init
+    return isUnserved(others(), ranges.hosted, unitWork.length) ? Math.min(usual, GAP_DRAIN_MILLISECONDS) : usual
   }
 
   /** Asks one thing of a peer at a time; what fails is asked again where it is still wanted. */

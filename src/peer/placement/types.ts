@@ -49,7 +49,7 @@ export interface PlacementInit {
   loader: RangeLoader
   /** bytes of weights a second that this machine computes, until a range has been loaded and measured */
   workPerSecond?: number
-  /** how long clients have to move their sessions from a range that is left; default 30,000 */
+  /** how long clients have to move their sessions from a range that is left; default 30,000. To fill a gap 2,000 at most */
   drainMilliseconds?: number
   timing?: Partial<PlacementTiming>
   onEvent?: (event: PlacementEvent) => void

@@ -18,7 +18,6 @@ function create ({ measure = async () => {} }: { measure?: () => Promise<void> }
     model: stubModel(),
     loader: stub.loader,
     measure,
-    drainMilliseconds: 1234,
     onChange: () => { changes++ },
     onEvent: event => events.push(event),
     log: { error: (...values: unknown[]) => { errors.push(values) } }
@@ -125,7 +124,7 @@ describe('peer/placement: own ranges', () => {
     await serve()
     const [hosted] = node.hosted
     hosted.sessions = 2
-    ranges.drain(a)
+    ranges.drain(a, 1234)
     expect(states()).to.deep.equal(['0:3 draining'])
     expect(events.at(-1)).to.deep.equal({ type: 'placement:drain', range: a, sessions: 2 })
     await settled()

@@ -4,6 +4,7 @@ import { FAILED_MILLISECONDS, HOLDERS_PER_UNIT, MEASURED_MILLISECONDS, OTHER_SOU
 import { createRoom } from '../../../../src/peer/placement/room.ts'
 import { soundRecords } from '../../../../src/peer/placement/sound-records.ts'
 import { createSpeeds } from '../../../../src/peer/placement/speeds.ts'
+import { isUnserved } from '../../../../src/peer/placement/unserved.ts'
 import { evenCosts, range, roomFor } from '../../../support/placement.ts'
 import { recordOf } from '../../../support/records.ts'
 
@@ -35,6 +36,14 @@ describe('peer/placement: parts', () => {
     expect(room.beside([])![1]).to.deep.equal(range(1, 5))
     expect(room.beside([range(0, 4)])).to.equal(undefined)
     expect(room.beside([range(0, 3), range(3, 6)])).to.equal(undefined)
+  })
+
+  it('units are served by others or here, by whoever says that it serves', () => {
+    const one = { peerId: 'a', speed: 1, ranges: [serving(0, 3), { range: range(3, 5), state: 'draining' as const }] }
+    expect(isUnserved([], [], 6)).to.equal(true)
+    expect(isUnserved([one], [{ range: range(4, 6), state: 'serving' }], 6)).to.equal(true)
+    expect(isUnserved([one], [{ range: range(3, 6), state: 'stored' }], 6)).to.equal(true)
+    expect(isUnserved([one], [{ range: range(3, 6), state: 'serving' }], 6)).to.equal(false)
   })
 
   describe('sources', () => {

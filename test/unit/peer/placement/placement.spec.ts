@@ -60,7 +60,7 @@ function create ({ records = [], costs = evenCosts(6), budget = roomFor(3), time
     logger: defaultLogger(),
     timeEngine: async () => 0.001,
     timePeer,
-    drainMilliseconds: 500,
+    drainMilliseconds: 9000,
     onEvent: event => events.push(event)
   })
   return {
@@ -253,7 +253,8 @@ describe('peer/placement: runtime', () => {
       expect(states).to.deep.equal(['draining'])
       const [old] = one.host.hosted
       await one.pass(6_000)
-      expect(old.calls).to.deep.equal(['drain 500'])
+      // nobody is waited for while there is a gap
+      expect(old.calls).to.deep.equal(['drain 2000'])
       old.empty()
       await settled()
       expect(one.names().slice(5)).to.deep.equal(['drop', 'load'])
@@ -280,8 +281,10 @@ describe('peer/placement: runtime', () => {
       one.change([serves('y', 2, 4), serves('x', 0, 2)])
       await one.pass(24_000)
       expect(one.events.at(-1)).to.deep.equal({ type: 'placement:load', range: range(3, 6), into: 'memory' })
+      const [old] = one.host.hosted
       await one.load()
       await one.pass(6_000)
+      expect(old.calls).to.deep.equal(['drain 9000', 'remove'])
       expect(one.names().slice(2)).to.deep.equal(['serve', 'withdraw', 'drain', 'drop'])
       expect(one.last().ranges).to.deep.equal([{ range: range(3, 6), state: 'serving' }])
       expect(one.host.hosted.map(({ range }) => range)).to.deep.equal([range(3, 6)])
