@@ -170,7 +170,9 @@ export function createPlacement (init: PlacementInit): Placement {
       const measured = await timePeer(record, { signal: over.signal })
       // who has moved meanwhile has not lied
       const isSame = JSON.stringify(recordOf(peerId)?.ranges) === JSON.stringify(record.ranges)
-      if (measured !== undefined && (measured > 0 || isSame)) speeds.set(peerId, measured, clock.wall())
+      if (measured === undefined || (measured === 0 && !isSame)) return
+      log('peer %s reads %d MB of weights a second, it says %d', peerId, Math.round(measured / 1e6), Math.round(record.speed / 1e6))
+      speeds.set(peerId, measured, clock.wall())
     })
   }
 

@@ -118,6 +118,25 @@ describe('partition: decideMove', () => {
     expect(types(one.step(START + PLACEMENT_TIMING.gapPatience + PLACEMENT_TIMING.turn))).to.include('claim')
   })
 
+  it('waits into a gap for nobody who only measures others slower than itself', () => {
+    for (const [peerId, first] of [['x', true], ['a', false]] as const) {
+      const one = besideGap()
+      one.view.records = [record('b', 8), record(peerId, 0)]
+      // the other one would say the same of this one
+      one.view.speeds.set('b', 90).set(peerId, 50)
+      one.step(START)
+      expect(types(one.step(START + PLACEMENT_TIMING.gapPatience)).includes('claim'), peerId).to.equal(first)
+    }
+  })
+
+  it('lets a peer go first into a gap of whose units there are more', () => {
+    const one = besideGap()
+    one.view.records.push(...['y', 'z', 'zz'].map(peerId => record(peerId, 8)))
+    for (const { peerId } of one.view.records) one.view.speeds.set(peerId, 100)
+    one.step(START)
+    expect(types(one.step(START + PLACEMENT_TIMING.gapPatience))).to.not.include('claim')
+  })
+
   it('measures those who are to hold its units before it leaves them to them', () => {
     const one = besideGap()
     one.view.speeds.clear()
