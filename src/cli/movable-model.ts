@@ -88,7 +88,7 @@ async function openFetched ({ context, request, progress, signal }: HostingInit,
         async fetch (range, { signal }) {
           const holders = chooseSources(node.directory?.records(modelId) ?? [], range)
           try {
-            await fetchUnits({ node, addresses: [...holders, ...from], manifest, range, directory, onEvent }, { signal })
+            await fetchUnits({ node, addresses: [...holders, ...from.filter(address => !holders.some(holder => isOfSamePeer(holder, address)))], manifest, range, directory, onEvent }, { signal })
           } finally {
             progress.stop()
           }
@@ -100,6 +100,12 @@ async function openFetched ({ context, request, progress, signal }: HostingInit,
     progress.stop()
     await node.stop()
   }
+}
+
+/** One peer at two addresses would be asked twice for everything. */
+function isOfSamePeer (one: string, other: string): boolean {
+  const [, peerId] = one.split('/p2p/')
+  return peerId !== undefined && other.split('/p2p/')[1] === peerId
 }
 
 /** What there is of a package by the time that somebody asks: at first it may not be there at all. */
