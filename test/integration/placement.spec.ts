@@ -25,6 +25,8 @@ interface Mover {
   placement: Placement
   events: PlacementEvent[]
   engines: StubEngine[]
+  /** nobody gives it any files */
+  lacks: boolean
   address: string
   serves (): UnitRange[]
 }
@@ -54,7 +56,7 @@ describe('placement over a network', function () {
       costs,
       budget: roomFor(units),
       loader: {
-        fetch: async () => {},
+        fetch: async () => { if (made.lacks) throw new Error('nobody has them') },
         load: async range => {
           const engine = createStubEngine(range)
           engines.push(engine)
@@ -68,7 +70,7 @@ describe('placement over a network', function () {
       onEvent: event => events.push(event)
     })
     const made: Mover = {
-      node, placement, events, engines, address: node.addresses[0], serves: () => placement.hosted.filter(({ state }) => state === 'serving').map(({ range }) => range)
+      node, placement, events, engines, lacks: false, address: node.addresses[0], serves: () => placement.hosted.filter(({ state }) => state === 'serving').map(({ range }) => range)
     }
     movers.push(made)
     await placement.start()
@@ -156,6 +158,25 @@ describe('placement over a network', function () {
     expect(disturbed.route.map(({ peerId, range: { from } }) => [from, peerId])[1]).to.deep.equal([3, moved[0].node.peerId])
     expect(spares.filter(isAt(0, 3))).to.have.length(2)
     expect(spares.flatMap(({ events }) => events.filter(({ type }) => type === 'placement:drop').map(({ range }) => range))).to.deep.equal([range(0, 3)])
+  })
+
+  it('whoever cannot have the files of a gap lets the next one go', async () => {
+    const only = await swarm.peer(3, 6, { discovery: {} })
+    only.node.announce({ speed: 1e12 })
+    const spares: Mover[] = []
+    for (let count = 0; count < 2; count++) {
+      const spare = await mover([only.address, ...spares.map(({ address }) => address)])
+      spares.push(spare)
+      await until(() => spare.serves().length === 1)
+    }
+    await until(() => spares.every(isAt(0, 3)))
+    const [first, second] = spares.sort((one, other) => one.node.peerId < other.node.peerId ? -1 : 1)
+    first.lacks = true
+    await kill(only)
+    await until(() => isAt(3, 6)(second))
+    expect(first.events.filter(({ type }) => type === 'placement:failed')).to.have.length.above(0)
+    expect(isAt(0, 3)(first)).to.equal(true)
+    expect(first.events.map(({ type }) => type)).to.not.include('placement:withdraw')
   })
 
   it('nobody leaves what nobody else holds', async () => {

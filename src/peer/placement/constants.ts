@@ -12,6 +12,9 @@ export const LOOK_MILLISECONDS = 250
  */
 export const GAP_DRAIN_MILLISECONDS = 2_000
 
+/** Units that nobody serves, and of which a load has failed, are left to others for so long: time for some of them to try. */
+export const UNLOADABLE_MILLISECONDS = 5 * 60_000
+
 /** A look that failed is tried again after this. */
 export const RETRY_MILLISECONDS = 5_000
 

@@ -1,3 +1,4 @@
+import type { UnitRange } from '../../model/index.ts'
 import { createPlacementState, decideMove, PLACEMENT_TIMING, routeWork } from '../../partition/index.ts'
 import type { OwnPlace, PlacementAction, PlacementRecord, PlacementStep } from '../../partition/index.ts'
 import { DRAIN_MILLISECONDS } from '../constants.ts'
@@ -6,14 +7,14 @@ import type { PeerRecord } from '../directory/index.ts'
 import { InvalidRequestError } from '../errors.ts'
 import { startedNode } from '../node.ts'
 import type { AbortOptions, DrainOptions } from '../types.ts'
-import { ASSUMED_WORK_PER_SECOND, GAP_DRAIN_MILLISECONDS, LOOK_MILLISECONDS, RETRY_MILLISECONDS } from './constants.ts'
+import { ASSUMED_WORK_PER_SECOND, GAP_DRAIN_MILLISECONDS, LOOK_MILLISECONDS, RETRY_MILLISECONDS, UNLOADABLE_MILLISECONDS } from './constants.ts'
 import { createOwnRanges } from './own-ranges.ts'
 import { createRoom } from './room.ts'
 import { soundRecords } from './sound-records.ts'
 import { createSpeeds } from './speeds.ts'
 import { timeEngine as timeOwnEngine } from './time-engine.ts'
 import { timePeer as timeOtherPeer } from './time-peer.ts'
-import { isUnserved } from './unserved.ts'
+import { cutBefore, unservedUnits } from './unserved.ts'
 import type { Placement, PlacementEvent, PlacementInit } from './types.ts'
 
 /** Nothing happens before `start`. Throws NotStartedError, InvalidRequestError for a node without a directory, and InvalidPlanOptionError for a budget that is none. */
@@ -28,6 +29,8 @@ export function createPlacement (init: PlacementInit): Placement {
   const speeds = createSpeeds()
   /** when exchanges began that were answered, by the own clock */
   const confirmed = new Map<string, number>()
+  /** units that could not be had, and until when they are left to others */
+  const unloadable = new Map<number, number>()
   /** what is being asked of others */
   const questions = new Map<string, Promise<void>>()
   const over = new AbortController()
@@ -58,6 +61,7 @@ export function createPlacement (init: PlacementInit): Placement {
   })
 
   function tell (event: PlacementEvent): void {
+    if (event.type === 'placement:failed') leaveAlone(event.range)
     log('%s, units %d:%d', event.type, event.range.from, event.range.to)
     try {
       init.onEvent?.(event)
@@ -66,10 +70,23 @@ export function createPlacement (init: PlacementInit): Placement {
     }
   }
 
-  function ownPlace (): OwnPlace {
+  /** Whose files nobody serves may have died with their last holder: this peer is of use elsewhere, and others may have them. */
+  function leaveAlone ({ from, to }: UnitRange): void {
+    const until = clock.wall() + UNLOADABLE_MILLISECONDS
+    for (const unit of unservedUnits(others(), ranges.hosted, unitWork.length)) if (from <= unit && unit < to) unloadable.set(unit, until)
+  }
+
+  function ownPlace (now: number): OwnPlace {
+    for (const [unit, until] of unloadable) if (until <= now) unloadable.delete(unit)
+    const avoided = new Set(unloadable.keys())
     const beside = room.beside(ranges.inMemory)
     return {
-      peerId: node.peerId, unitWork, speed: speed > 0 ? speed : init.workPerSecond ?? ASSUMED_WORK_PER_SECOND, capacity: room.capacity, capacityBeside: beside, hosted: ranges.hosted
+      peerId: node.peerId,
+      unitWork,
+      speed: speed > 0 ? speed : init.workPerSecond ?? ASSUMED_WORK_PER_SECOND,
+      capacity: cutBefore(room.capacity, avoided),
+      capacityBeside: beside && cutBefore(beside, avoided),
+      hosted: ranges.hosted
     }
   }
 
@@ -114,7 +131,7 @@ export function createPlacement (init: PlacementInit): Placement {
       for (const [peerId, at] of confirmed) if (at < now - timing.confirmLife) confirmed.delete(peerId)
       const records = others()
       seen = JSON.stringify(records)
-      const step = decideMove(state, { records, speeds: speeds.at(now), confirmed }, ownPlace(), now, timing)
+      const step = decideMove(state, { records, speeds: speeds.at(now), confirmed }, ownPlace(now), now, timing)
       state = step.state
       // said before it is done: what is asked of others counts from what they can have heard
       announce(step.announcement)
@@ -146,7 +163,7 @@ export function createPlacement (init: PlacementInit): Placement {
   /** Where a gap keeps all sessions waiting, it is this peer that they wait for. */
   function drainMilliseconds (): number {
     const { drainMilliseconds: usual = DRAIN_MILLISECONDS } = init
-    return isUnserved(others(), ranges.hosted, unitWork.length) ? Math.min(usual, GAP_DRAIN_MILLISECONDS) : usual
+    return unservedUnits(others(), ranges.hosted, unitWork.length).length > 0 ? Math.min(usual, GAP_DRAIN_MILLISECONDS) : usual
   }
 
   /** Asks one thing of a peer at a time; what fails is asked again where it is still wanted. */

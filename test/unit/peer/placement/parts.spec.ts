@@ -4,7 +4,7 @@ import { FAILED_MILLISECONDS, HOLDERS_PER_UNIT, MEASURED_MILLISECONDS, OTHER_SOU
 import { createRoom } from '../../../../src/peer/placement/room.ts'
 import { soundRecords } from '../../../../src/peer/placement/sound-records.ts'
 import { createSpeeds } from '../../../../src/peer/placement/speeds.ts'
-import { isUnserved } from '../../../../src/peer/placement/unserved.ts'
+import { cutBefore, unservedUnits } from '../../../../src/peer/placement/unserved.ts'
 import { evenCosts, range, roomFor } from '../../../support/placement.ts'
 import { recordOf } from '../../../support/records.ts'
 
@@ -40,10 +40,14 @@ describe('peer/placement: parts', () => {
 
   it('units are served by others or here, by whoever says that it serves', () => {
     const one = { peerId: 'a', speed: 1, ranges: [serving(0, 3), { range: range(3, 5), state: 'draining' as const }] }
-    expect(isUnserved([], [], 6)).to.equal(true)
-    expect(isUnserved([one], [{ range: range(4, 6), state: 'serving' }], 6)).to.equal(true)
-    expect(isUnserved([one], [{ range: range(3, 6), state: 'stored' }], 6)).to.equal(true)
-    expect(isUnserved([one], [{ range: range(3, 6), state: 'serving' }], 6)).to.equal(false)
+    expect(unservedUnits([], [], 3)).to.deep.equal([0, 1, 2])
+    expect(unservedUnits([one], [{ range: range(4, 6), state: 'serving' }], 6)).to.deep.equal([3])
+    expect(unservedUnits([one], [{ range: range(3, 6), state: 'stored' }], 6)).to.deep.equal([3, 4, 5])
+    expect(unservedUnits([one], [{ range: range(3, 6), state: 'serving' }], 6)).to.deep.equal([])
+  })
+
+  it('what cannot be had is cut off', () => {
+    expect(cutBefore([range(0, 3), range(1, 4), range(2, 4), range(3, 3)], new Set([2]))).to.deep.equal([range(0, 2), range(1, 2), range(2, 2), range(3, 3)])
   })
 
   describe('sources', () => {

@@ -153,6 +153,23 @@ describe('peer/placement: runtime', () => {
       expect(one.names().slice(5)).to.deep.equal(['claim', 'load'])
     })
 
+    it('what nobody serves, and cannot be had, is left to others for some minutes', async () => {
+      const one = keep(create({ records: [serves('b', 0, 3), serves('c', 3, 4)] }))
+      await one.placement.start()
+      expect(one.last().claim?.range).to.deep.equal(range(3, 6))
+      await one.pass(3_000);
+      (await one.stub.next('fetch')).reject(new Error('they died with their last holder'))
+      await settled()
+      await one.pass(64_000)
+      // of use to somebody, and not for ever without a place
+      expect(one.events.filter(({ type }) => type === 'placement:load').map(({ range }) => range)).to.deep.equal([range(3, 6), range(0, 3)])
+      await one.load()
+      await one.pass(400_000)
+      expect(one.names().slice(5, 8)).to.deep.equal(['claim', 'load', 'serve'])
+      // then it tries again
+      expect(one.events.slice(8)[0]).to.deep.equal({ type: 'placement:claim', range: range(3, 6) })
+    })
+
     it('a measurement is asked for again', async () => {
       let times = 0
       const one = keep(await besideGap({
