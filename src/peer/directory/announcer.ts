@@ -1,5 +1,5 @@
 import type { Logger, PrivateKey } from '@libp2p/interface'
-import { ANNOUNCE_MILLISECONDS, ANNOUNCE_PAUSE_MILLISECONDS } from './constants.ts'
+import { ANNOUNCE_MILLISECONDS, ANNOUNCE_PAUSE_MILLISECONDS, CLOCK_SKEW_MILLISECONDS, LIFE_MILLISECONDS } from './constants.ts'
 import { sealRecord } from './seal.ts'
 import type { AnnouncedState, Clock, PeerRecord } from './types.ts'
 
@@ -36,21 +36,31 @@ export interface Announcer {
   stop (): Promise<void>
 }
 
+/**
+ * The next number. A clock that was set back does not make it fall, since others would take it for an old one; but
+ * numbers of a clock that was far ahead for a moment are given up: nobody whose clock is right has taken them.
+ */
+function following (last: number, wall: number): number {
+  return last - wall > LIFE_MILLISECONDS + 2 * CLOCK_SKEW_MILLISECONDS ? wall : Math.max(last + 1, wall)
+}
+
 export function createAnnouncer ({ self, key, clock, state, addresses, publish, log }: AnnouncerInit): Announcer {
   let sequence = -1
-  let last: { modelId: string, bytes: Uint8Array, at: number, essence: string, sequence: number } | undefined
+  let sealed = 0
+  let last: { modelId: string, bytes: Uint8Array, at: number, essence: string, order: number } | undefined
   let next = (): void => {}
   let announcedAt = -Infinity
   let due = Infinity
   let stopped = true
 
   async function seal (now: OwnState): Promise<{ modelId: string, bytes: Uint8Array }> {
-    const own = sequence = Math.max(sequence + 1, clock.wall())
+    const own = sequence = following(sequence, clock.wall())
+    const order = ++sealed
     const at = announcedAt = clock.steady()
     const record: PeerRecord = { peerId: self, addresses: addresses(), ...now, sequence: own }
     const bytes = await sealRecord(record, key)
     // signatures that are made at once may be ready in any order
-    if (last === undefined || own > last.sequence) last = { modelId: now.modelId, bytes, at, essence: essence(now), sequence: own }
+    if (last === undefined || order > last.order) last = { modelId: now.modelId, bytes, at, essence: essence(now), order }
     return { modelId: now.modelId, bytes }
   }
 
