@@ -50,10 +50,10 @@ export type {
 
 // peers, routes and sessions
 export {
-  connectRoute, createLocalRoute, createLocalSession, createPeerNode, fetchManifest, fetchUnits, DEFAULT_DEADLINES, DEFAULT_LIMITS
+  connectRoute, createLocalRoute, createLocalSession, createPeerNode, createPlacement, fetchManifest, fetchUnits, fetchUnitSources, DEFAULT_DEADLINES, DEFAULT_LIMITS
 } from './peer/index.ts'
 export type {
-  CandidateRecord, CandidateSource, ConnectRouteInit, Deadlines, FetchedUnits, FetchEvent, FetchInit, FetchUnitsInit, HandOverMode, HandOverReport, LocalRouteOptions, ModelIdentity, PeerEvent, PeerInfo, PeerLimits, PeerNode, PeerNodeInit,
+  CandidateRecord, CandidateSource, ConnectRouteInit, Deadlines, FetchedUnits, FetchEvent, FetchInit, FetchUnitsInit, FetchUnitSourcesInit, HandOverMode, HandOverReport, LocalRouteOptions, ModelIdentity, PeerEvent, PeerInfo, PeerLimits, PeerNode, PeerNodeInit, Placement, PlacementBudget, PlacementEvent, PlacementInit, RangeLoader,
   RouteProgress, RouteRepair, RouteSession, StageDescription, StepRequest, StepTimings
 } from './peer/index.ts'
 

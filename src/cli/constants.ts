@@ -27,6 +27,9 @@ export const READY_MILLISECONDS = 10 * 60_000
 /** A peer that is to stop waits so long for its sessions to be moved; longer than a client needs for it. */
 export const DRAIN_MILLISECONDS = 30_000
 
+/** Of the memory that is free when a peer starts, it takes so much where nothing is said: the rest is for whoever works at the machine. */
+export const MEMORY_SHARE = 0.75
+
 /** A child that was asked to stop gets so long to close its sessions before it is killed. */
 export const STOP_MILLISECONDS = 5000
 

@@ -36,7 +36,7 @@ interface HostInit {
   progress: Progress
   signal: AbortSignal
   /** decides on the units once the model is known */
-  chooseRange: (model: { modelId: string, manifest: Manifest }) => Promise<UnitRange>
+  chooseRange: (model: { modelId: string, manifest: Manifest }) => UnitRange
 }
 
 const INVITE = /^([0-9a-f]{64})(?:@(.+))?$/
@@ -62,35 +62,37 @@ async function openLocal ({ context, request, progress, signal, chooseRange }: H
   const { createBlockStore, isPackage } = await import('../model/index.ts')
   const path = await findModel(context, request.model, progress, request)
   const model = await openModelAt(context, path, progress)
-  const range = await chooseRange(model)
+  const range = chooseRange(model)
   if (request.share === false) return { model, range, share: undefined }
   if (isPackage(path)) return { model, range, share: createBlockStore([path]) }
   try {
-    const directory = await pack(context, model, range, progress, signal)
+    const directory = await packageDirectory(context.terminal.env, model.modelId)
+    await pack(model, directory, range, progress, signal)
     return { model: { ...await openModelAt(context, directory, progress), name: model.name }, range, share: createBlockStore([directory]) }
   } catch (error) {
-    const { code, message } = error as { code?: string, message: string }
-    // whoever has no room for a copy can still host
-    if (!['ENOSPC', 'EACCES', 'EROFS', 'EDQUOT', 'ERR_DISK_SPACE'].includes(code ?? '')) throw error
-    note(context.terminal, style(context.terminal, 'yellow', `nothing is shared with other peers: ${message}`))
+    if (!isForWantOfRoom(error)) throw error
+    note(context.terminal, style(context.terminal, 'yellow', `nothing is shared with other peers: ${(error as Error).message}`))
     return { model, range, share: undefined }
   }
 }
 
+/** Whoever has no room for a copy can still host. */
+export function isForWantOfRoom (error: unknown): boolean {
+  return ['ENOSPC', 'EACCES', 'EROFS', 'EDQUOT', 'ERR_DISK_SPACE'].includes((error as { code?: string }).code ?? '')
+}
+
 /** Brings the units into the form in which they can be given to others, once. */
-async function pack ({ terminal }: Context, model: Model, range: UnitRange, progress: Progress, signal: AbortSignal): Promise<string> {
+export async function pack (model: Model, directory: string, range: UnitRange, progress: Progress, signal: AbortSignal): Promise<void> {
   const { packModel } = await import('../model/index.ts')
-  const directory = await packageDirectory(terminal.env, model.modelId)
   try {
     await packModel(model, directory, { range, signal, onProgress: (done, total) => progress.update('packing', done, total) })
   } finally {
     progress.stop()
   }
-  return directory
 }
 
 /** Where packages are that have been packed here, or fetched. */
-async function packageDirectory (env: Record<string, string | undefined>, modelId: string): Promise<string> {
+export async function packageDirectory (env: Record<string, string | undefined>, modelId: string): Promise<string> {
   const { cacheDirectory } = await import('../model/index.ts')
   return join(cacheDirectory(env), 'packages', modelId)
 }
@@ -107,7 +109,7 @@ async function openFetched ({ context, request, progress, signal, chooseRange }:
     if (!here && from.length === 0) throw new UsageError(`no model ${modelId.slice(0, 12)} on this machine`, 'say with --from which peers have it')
     const onEvent = (event: FetchEvent): void => showFetch(context, request, progress, event)
     const manifest = here ? readPackage(directory).manifest : await fetchManifest({ node, addresses: from, modelId, onEvent }, { signal })
-    const range = await chooseRange({ modelId, manifest })
+    const range = chooseRange({ modelId, manifest })
     await fetchUnits({ node, addresses: from, manifest, range, directory, onEvent }, { signal })
     progress.stop()
     return { model: await openModelAt(context, directory, progress), range, share: request.share === false ? undefined : createBlockStore([directory]) }
@@ -118,7 +120,7 @@ async function openFetched ({ context, request, progress, signal, chooseRange }:
 }
 
 /** The one model that these peers host. */
-async function hostedModel (node: PeerNode, from: string[], signal: AbortSignal): Promise<string> {
+export async function hostedModel (node: PeerNode, from: string[], signal: AbortSignal): Promise<string> {
   const infos = await Promise.all(from.map(async address => await node.info(address, { signal })))
   const ids = new Set(infos.flatMap(({ hosted }) => hosted === undefined ? [] : [hosted.modelId]))
   if (ids.size !== 1) {
@@ -127,7 +129,7 @@ async function hostedModel (node: PeerNode, from: string[], signal: AbortSignal)
   return [...ids][0]
 }
 
-function showFetch ({ terminal }: Context, { json }: OutputOptions, progress: Progress, event: FetchEvent): void {
+export function showFetch ({ terminal }: Context, { json }: OutputOptions, progress: Progress, event: FetchEvent): void {
   if (event.type === 'blocks:progress') {
     progress.update('fetching', event.received, event.total)
     return

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import { byteSize } from './byte-size.ts'
 import { MAX_IDS } from './constants.ts'
 
 // Parsers for commander: it puts the name of the option before the message.
@@ -46,6 +47,13 @@ export function time (text: string): number {
     throw new InvalidArgumentError('It must be a time such as 10s, 250ms or 2m (a bare number is seconds).')
   }
   return value
+}
+
+/** Bytes: `8GB`, `1.5GiB`, and a bare number. */
+export function size (text: string): number {
+  const bytes = byteSize(text)
+  if (bytes === undefined || bytes < 1) throw new InvalidArgumentError('It must be a size such as 8GB, 1.5GiB or 900MB.')
+  return bytes
 }
 
 /** Collects a repeatable option whose values may also be lists with commas. */

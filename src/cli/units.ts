@@ -96,17 +96,6 @@ export function splitLayers (layerCount: number, peers: number): string[] {
   return Array.from({ length: peers }, (_, peer) => `${bound(peer)}:${bound(peer + 1)}`)
 }
 
-/** The longest run of units that none of the ranges covers, the first of equals; undefined where there is none. */
-export function largestGap (ranges: UnitRange[], unitCount: number): UnitRange | undefined {
-  const covered = new Set<number>()
-  for (const { from, to } of ranges) {
-    for (let unit = Math.max(from, 0); unit < Math.min(to, unitCount); unit++) covered.add(unit)
-  }
-  const free = Array.from({ length: unitCount }, (_, unit) => unit).filter(unit => !covered.has(unit))
-  return runs(free).reduce<UnitRange | undefined>(
-    (best, run) => best === undefined || run.to - run.from > best.to - best.from ? run : best, undefined)
-}
-
 /** Numbers of the units that the fewest peers serve, of how many serve each. */
 export function weakestUnits (holders: readonly number[]): number[] {
   const least = Math.min(...holders)

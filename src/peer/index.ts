@@ -15,8 +15,10 @@ export {
   createNetworkKey, decodeInvite, DirectoryBusyError, encodeInvite, formatNetworkKey, inviteAddresses, InvalidInviteError, InvalidPeerIdError, isInvite, NetworkKeyError, parseAllowList, parseNetworkKey, rememberedAddresses
 } from './directory/index.ts'
 export type { AnnouncedState, Clock, DialBackReport, Directory, Invite, PeerRecord, RangeClaim, Reachability, ReachabilityStatus, Verdict } from './directory/index.ts'
-export { BlocksUnavailableError, fetchManifest, fetchUnits, WrongBytesError } from './blocks/index.ts'
-export type { FetchedUnits, FetchEvent, FetchInit, FetchUnitsInit } from './blocks/index.ts'
+export { BlocksUnavailableError, fetchManifest, fetchUnits, fetchUnitSources, WrongBytesError } from './blocks/index.ts'
+export type { FetchedUnits, FetchEvent, FetchInit, FetchUnitsInit, FetchUnitSourcesInit } from './blocks/index.ts'
+export { chooseSources, createPlacement } from './placement/index.ts'
+export type { Placement, PlacementBudget, PlacementEvent, PlacementInit, RangeLoader } from './placement/index.ts'
 export { connectRoute } from './client/connect-route.ts'
 export { createLocalRoute, createLocalSession } from './client/local-session.ts'
 export * from './generate/index.ts'

@@ -49,9 +49,9 @@ export function hasNetworkKey (libp2p: Libp2p): boolean {
   return withKey.has(libp2p)
 }
 
-/** Whether a node says and hears announcements as they come: those that host something, unless told otherwise. */
-export function gossips ({ discovery, engine }: Pick<PeerNodeInit, 'discovery' | 'engine'>): boolean {
-  return discovery !== undefined && (discovery.gossip ?? engine !== undefined)
+/** Whether a node says and hears announcements as they come: those that host something, or are going to, unless told otherwise. */
+export function gossips ({ discovery, model }: Pick<PeerNodeInit, 'discovery' | 'model'>): boolean {
+  return discovery !== undefined && (discovery.gossip ?? model !== undefined)
 }
 
 /** Composes libp2p. What only some nodes want is loaded only for them: a client starts with as little as there was before. */

@@ -23,7 +23,7 @@ import type { Host } from './stage/host.ts'
 import { createHostedRange } from './stage/hosted-range.ts'
 import { createStageServer } from './stage/stage-server.ts'
 import type { StageServer } from './stage/stage-server.ts'
-import type { AbortOptions, AnnounceUpdate, HostedRange, HostInit, ModelIdentity, PeerInfo, PeerNode, PeerNodeInit } from './types.ts'
+import type { AbortOptions, AnnounceUpdate, HostedRange, HostedUnits, HostInit, ModelIdentity, PeerInfo, PeerNode, PeerNodeInit } from './types.ts'
 import type { Statement } from './wire/index.ts'
 
 /** What the client side of this folder needs of a node; not for others. */
@@ -57,7 +57,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
   const limits = { ...DEFAULT_LIMITS, ...init.limits }
   const hosts: Host[] = []
   const hosted: HostedRange[] = []
-  let model: ModelIdentity | undefined
+  let model: ModelIdentity | undefined = init.model
   const budget = createDialBudget(limits.dialsPerClientAndMinute)
   const joined = [...init.join ?? [], ...init.discovery?.join ?? []].map(address => ({ address, peerId: peerIdOf(address) }))
   let parts: Parts | undefined
@@ -74,16 +74,26 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
   function announced (): OwnState | undefined {
     const own = hostedInfo()
     const modelId = own?.model.modelId ?? init.discovery?.models?.[0]
-    if (modelId === undefined || (hosted.length === 0 && extra.claim === undefined)) return undefined
+    const ranges = saidRanges()
+    if (modelId === undefined || (ranges.length === 0 && extra.claim === undefined)) return undefined
     return {
       modelId,
-      ranges: hosted.map(({ range, state }) => ({ range, state })),
+      ranges,
       sessions: own?.sessions ?? 0,
       queuedSteps: own?.queuedSteps ?? 0,
       freePositions: own?.freePositions ?? 0,
       speed: extra.speed ?? 0,
       claim: extra.claim
     }
+  }
+
+  /** What others are told: what is hosted, or what `announce` says of it; a range that drains serves nobody new, whatever is said. */
+  function saidRanges (): HostedUnits[] {
+    const { ranges = hosted } = extra
+    return ranges.map(({ range, state }) => {
+      const drains = hosted.some(other => other.state === 'draining' && other.range.from === range.from && other.range.to === range.to)
+      return { range, state: drains ? 'draining' : state }
+    })
   }
 
   async function begin (): Promise<void> {
@@ -96,7 +106,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     // before start, so that identify names the protocols at once
     await libp2p.handle(INFO_PROTOCOL, stream => { serveInfo(stream, infoBytes(addresses(), hostedInfo())).catch(error => stream.abort(error)) }, { maxInboundStreams: MAXIMUM_INFO_STREAMS, runOnLimitedConnection: true })
     if (blocks !== undefined) await libp2p.handle(BLOCKS_PROTOCOL, (stream, connection) => blocks.accept(stream, connection), { maxInboundStreams: MAXIMUM_BLOCK_STREAMS })
-    const discovery = await prepareDiscovery({ init, network, key: privateKey, join: joined, state: announced })
+    const discovery = await prepareDiscovery({ init: followingOwn(init), network, key: privateKey, join: joined, state: announced })
     const all: Parts = { libp2p, links, log, privateKey, blocks, discovery, addresses }
     keepCrowd({
       libp2p,
@@ -141,7 +151,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     if (model === undefined) return undefined
     const { sessions = 0, queuedSteps = 0 } = parts?.server ?? {}
     const free = hosts.filter(({ state }) => state === 'serving').map(({ engine }) => engine.freePositions)
-    return { model, limits, ranges: hosted, sessions, queuedSteps, freePositions: free.length === 0 ? 0 : Math.min(...free) }
+    return { model, limits, ranges: saidRanges(), sessions, queuedSteps, freePositions: free.length === 0 ? 0 : Math.min(...free) }
   }
 
   function host ({ engine, model: hostedModel }: HostInit): HostedRange {
@@ -238,6 +248,12 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
   }
   started.set(node, running)
   return node
+}
+
+/** The model that a node hosts, or is going to, is followed from the start. */
+function followingOwn (init: PeerNodeInit): PeerNodeInit {
+  const { discovery, model } = init
+  return discovery === undefined || model === undefined ? init : { ...init, discovery: { ...discovery, models: [model.modelId, ...discovery.models ?? []] } }
 }
 
 /** Dials and asks. Throws PeerUnreachableError, IncompatibleVersionError, DeadlineError, InvalidAddressError, or the signal's reason. */

@@ -77,10 +77,11 @@ export interface HostedRange extends HostedUnits {
   readonly sessions: number
   /**
    * Takes no more sessions, tells the clients of those that are there, and waits until they have moved or the time is
-   * over; what is left is ended then. After an abort nothing is ended, and the range goes on draining. For good: a range
-   * that drains does not serve again.
+   * over; what is left is ended then. After an abort nothing is ended, and the range goes on draining.
    */
   drain (options?: DrainOptions): Promise<void>
+  /** takes sessions again, where it drains; a `drain` under way is over then, and ends nobody */
+  resume (): void
   /** ends its sessions at once; when it resolves, the engine is in no more use here */
   remove (): Promise<void>
 }
@@ -113,7 +114,7 @@ export interface PeerInfo {
 export interface PeerNodeInit {
   /** hosts `engine.range` of `model`; without it the node is only a client */
   engine?: Engine
-  /** needed with `engine` */
+  /** needed with `engine`; without one, the model whose ranges are going to be hosted */
   model?: ModelIdentity
   /** packages that other peers may fetch from this one; works without an engine too */
   share?: BlockStore
@@ -149,7 +150,7 @@ export interface DiscoveryInit {
   /** good neighbours are written down in the data directory, and tried after a restart; default true */
   remember?: boolean
   /**
-   * whether the node hears announcements as they come, and passes them on. Default: where it has an engine. Without it the
+   * whether the node hears announcements as they come, and passes them on. Default: where it has a model. Without it the
    * directory knows what `refresh` brings: enough for a client, and a faster start
    */
   gossip?: boolean
@@ -202,7 +203,8 @@ export interface PeerNode {
   info (address: string, options?: AbortOptions): Promise<PeerInfo>
 }
 
-export type AnnounceUpdate = Partial<Pick<PeerRecord, 'claim' | 'speed'>>
+/** `ranges`: what is said of them instead of what is hosted: at most 4, of the model that is hosted, or of `model` where nothing is yet. */
+export type AnnounceUpdate = Partial<Pick<PeerRecord, 'claim' | 'speed' | 'ranges'>>
 
 export interface AbortOptions {
   signal?: AbortSignal

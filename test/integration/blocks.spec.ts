@@ -7,7 +7,8 @@ import { createBlockStore, decodeBlobHeader, openModel, packModel, readPackage, 
 import type { BlockStore, Manifest } from '../../src/model/index.ts'
 import { BLOCKS_PROTOCOL } from '../../src/peer/blocks/constants.ts'
 import { encodeBlockAnswer, encodeBlockRequest } from '../../src/peer/blocks/codec.ts'
-import { BlocksUnavailableError, createPeerNode, fetchManifest, fetchUnits } from '../../src/peer/index.ts'
+import { modelCosts } from '../../src/partition/index.ts'
+import { BlocksUnavailableError, createPeerNode, fetchManifest, fetchUnits, fetchUnitSources } from '../../src/peer/index.ts'
 import type { FetchedUnits, FetchEvent, PeerLimits, PeerNode } from '../../src/peer/index.ts'
 import { startedNode } from '../../src/peer/node.ts'
 import { MEDIUM, meddlingStore, writeRandomPackage } from '../support/packages.ts'
@@ -94,6 +95,30 @@ describe('blocks: packages between peers', function () {
     expect(events.at(-1)).to.deep.equal({ type: 'blocks:progress', received: dataBytes(ids), total: dataBytes(ids), fetched: dataBytes(ids) })
     // again: nothing is asked for
     expect(await fetchQuarter(addresses, directory)).to.deep.equal({ fetched: 0, found: dataBytes(ids) })
+  })
+
+  it('says what units would take before any of them is here, also of those that nobody has', async function () {
+    const costs = modelCosts(await openModel(source))
+    const costsOf = async (...packages: string[]) => {
+      const addresses = await Promise.all(packages.map(async directory => (await serve(createBlockStore([directory]))).addresses[0]))
+      const directory = fresh()
+      const unit = await fetchUnitSources({ node: client, addresses, manifest, directory })
+      expect(existsSync(directory)).to.equal(false)
+      return modelCosts({ architecture: manifest.architecture, unit })
+    }
+    const [ends, middle] = [fresh(), fresh()]
+    const whole = await openModel(source)
+    await packModel(whole, middle, { range: { from: 2, to: 4 } })
+    const error = await rejection(costsOf(middle))
+    expect(error).to.be.instanceOf(BlocksUnavailableError)
+    for (const [from, to] of [[0, 1], [9, 10]]) await packModel(whole, ends, { range: { from, to } })
+    expect(await rejection(costsOf(ends))).to.be.instanceOf(BlocksUnavailableError)
+    expect(await costsOf(source)).to.deep.equal(costs)
+    const guessed = await costsOf(ends, middle)
+    for (const unit of [0, 2, 3, 9]) expect(guessed.units[unit]).to.deep.equal(costs.units[unit])
+    expect(guessed.units[1]).to.deep.equal(costs.units[2])
+    expect(guessed.units[7]).to.deep.equal(costs.units[3])
+    expect(guessed.tied).to.deep.equal(costs.tied)
   })
 
   it('brings the embedding along with a tied head', async function () {

@@ -130,11 +130,11 @@ describe('command line, as processes', function () {
       }
     })
 
-    it('takes with --layers auto what the peers it joins leave', async () => {
+    it('takes with --layers auto all that it has room for', async () => {
       const first = await startPeer('--layers', '0:3')
       const second = await startPeer('--join', first.address)
       expectAsDocumented(second.ready, 'peer')
-      expect(second.ready).to.include({ units: 'layers 3:8, head' })
+      expect(second.ready).to.include({ units: 'embed, layers 0:8, head' })
       const { tokenIds } = await promptJson('prompt', prompt, '--join', `${first.address},${second.address}`, '--max-tokens', '4')
       expect(tokenIds).to.have.length(4)
     })

@@ -37,7 +37,7 @@ describe('joining by invite, as processes', function () {
     const first = await startPeer('--layers', '0:4')
     expectAsDocumented(first.ready, 'peer')
     const invite = first.ready.invite!
-    const joined = start(['peer', invite, '--ephemeral', '--listen', '/ip4/127.0.0.1/tcp/0', '--json'], { env: { XDG_CACHE_HOME: folder.path('joining') } })
+    const joined = start(['peer', invite, '--layers', '4:8', '--ephemeral', '--listen', '/ip4/127.0.0.1/tcp/0', '--json'], { env: { XDG_CACHE_HOME: folder.path('joining') } })
     const ready = JSON.parse(await joined.until('stdout', /^.*\n/)) as PeerJson
     expect(ready.units).to.equal('layers 4:8, head')
     const answer = await runJson<PromptJson>(['prompt', 'Fellow citizens', '--join', `${invite},${ready.addresses[0]}`, '--max-tokens', '8'])

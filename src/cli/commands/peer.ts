@@ -1,30 +1,31 @@
 import { join } from 'node:path'
 import { Option } from 'commander'
-import { addAccessOptions, checkInvited, clientNode, looksLikeInvite, readAccess, readAllowList } from '../access.ts'
+import { addAccessOptions, checkInvited, looksLikeInvite, readAccess, readAllowList } from '../access.ts'
+import { hostWhatIsNeeded } from '../auto-hosting.ts'
 import { lockDataDirectory } from '../data-lock.ts'
 import { DEFAULT_LISTEN, DRAIN_MILLISECONDS, STOP_MILLISECONDS } from '../constants.ts'
-import { startEngine } from '../engines.ts'
 import { UsageError } from '../errors.ts'
 import { milliseconds, plural, reachabilityWords, shortPeerId } from '../format.ts'
-import { openHostedModel, parseModelRequest } from '../host-model.ts'
+import { hostUnits } from '../hosting.ts'
 import { serviceCode, untilAborted } from '../interrupt.ts'
 import { inviteOf, keepInvite } from '../invites.ts'
 import { addModelOption, addOutputOptions, addThreadsOption } from '../options.ts'
-import { duration, list } from '../parse.ts'
+import { decimal, duration, list, size } from '../parse.ts'
 import { createProgress } from '../progress.ts'
 import { note, style, writeJson } from '../terminal.ts'
-import { describeUnits, largestGap, parseLayers, parseUnits } from '../units.ts'
+import { describeUnits } from '../units.ts'
 import type { Command } from 'commander'
-import type { Manifest, Model, UnitRange } from '../../model/index.ts'
 import type { PeerEvent, PeerNode } from '../../peer/index.ts'
 import type { Access, AccessOptions } from '../access.ts'
 import type { Context, OutputOptions } from '../context.ts'
+import type { Hosting } from '../hosting.ts'
 import type { ModelOptions } from '../options.ts'
 import type { PeerJson } from '../json.ts'
 
 interface PeerFlags extends ModelOptions, OutputOptions, AccessOptions {
   layers: string
   units?: string
+  memory?: number
   listen?: string[]
   announce?: string[]
   allow?: string
@@ -37,6 +38,7 @@ interface PeerFlags extends ModelOptions, OutputOptions, AccessOptions {
   ephemeral?: boolean
   exitWithParent?: boolean
   drainTimeout?: number
+  placementPace?: number
 }
 
 type RunFlags = PeerFlags & Access
@@ -45,8 +47,9 @@ export function definePeer (program: Command, context: Context): void {
   const command = program.command('peer [model]')
     .description('Host layers of a model for others, until Ctrl-C. The model is one of this machine, an invite, or the id of a model that the peers of --from have: then only the layers to be hosted are fetched.')
   addOutputOptions(addAccessOptions(addThreadsOption(addModelOption(command))))
-    .option('-l, --layers <range>', 'from:to, the end not included; 0:k has the embedding, k:last the head; auto takes what --join and --from leave', 'auto')
+    .option('-l, --layers <range>', 'from:to, the end not included; 0:k has the embedding, k:last the head; auto: what the swarm needs most, as it changes', 'auto')
     .option('--units <range>', 'exact units instead: numbers as from:to (0 is embed, N + 1 is layer N), or names: embed, "layer 3", head')
+    .option('--memory <size>', 'with --layers auto, what the peer may take of this machine, all in all: 8GB (default: three quarters of what is free)', size)
     .option('--listen <addresses>', `multiaddrs to listen on; repeat it, or put commas between (default: ${DEFAULT_LISTEN})`, list)
     .option('--announce <addresses>', 'multiaddrs to tell others instead (forwarded ports)', list)
     .option('-j, --join <addresses>', 'peers to stay connected with; an invite says who, and what to host', list)
@@ -59,9 +62,11 @@ export function definePeer (program: Command, context: Context): void {
     .option('--data-dir <folder>', 'where the key of this peer is kept (default: peer, in the data directory: $EFEDLLM_DATA_DIR, or XDG)')
     .option('--ephemeral', 'an identity that is not kept')
     .option('--exit-with-parent', 'end when stdin ends')
-    .option('--drain-timeout <time>', 'on Ctrl-C or SIGTERM, how long to wait for clients to move their sessions to other peers (default: 30s)', duration)
+    .option('--drain-timeout <time>', 'on Ctrl-C or SIGTERM, and before the peer leaves layers, how long to wait for clients to move their sessions to other peers (default: 30s)', duration)
+    .addOption(new Option('--placement-pace <factor>', 'for tests: times of the placement are so many times as long').argParser(decimal(0.001, 1)).hideHelp())
     .addHelpText('after', `
 Examples:
+  $ efedllm peer --model smollm2-135m-instruct --memory 1GB
   $ efedllm peer --model smollm2-135m-instruct --layers 0:15 --listen /ip4/0.0.0.0/tcp/4001
   $ efedllm peer --model smollm2-135m-instruct --layers 15:30 --listen /ip4/0.0.0.0/tcp/4002 --data-dir ~/second-peer
   $ efedllm peer --from /ip4/192.168.1.7/tcp/4001/p2p/12D3KooW… --layers 8:15
@@ -97,21 +102,23 @@ async function runPeer (context: Context, flags: RunFlags): Promise<void> {
     context.onExit(unlock)
   }
   try {
-    const { model, range, share } = await openHostedModel({
-      context, request: { ...flags, identity: dataDirectory }, progress, signal: asked, chooseRange: async model => await chooseRange(flags, dataDirectory, model, asked)
-    })
-    checkInvited(model, flags)
-    const { createPeerNode } = await import('../../peer/index.ts')
-    const engine = await startEngine({ model, range, threads: flags.threads, env: terminal.env, progress, signal: asked })
+    const init = { context, request: { ...flags, identity: dataDirectory }, progress, signal: asked }
+    const moves = flags.units === undefined && flags.layers === 'auto'
+    if (!moves && flags.memory !== undefined) throw new UsageError('--memory is for --layers auto: layers that were named are hosted whatever they take')
+    const hosting = moves
+      ? await hostWhatIsNeeded(init, { join: flags.join, memory: flags.memory, drainTimeout: flags.drainTimeout ?? DRAIN_MILLISECONDS, pace: flags.placementPace })
+      : await hostUnits(init, flags)
     try {
+      checkInvited(hosting.model, flags)
       asked.throwIfAborted()
+      const { createPeerNode } = await import('../../peer/index.ts')
       const node = createPeerNode({
-        engine,
-        model,
-        share,
+        engine: hosting.engine,
+        model: hosting.model,
+        share: hosting.share,
         listen: flags.listen ?? [DEFAULT_LISTEN],
         announce: flags.announce,
-        join: flags.join,
+        join: [...new Set([...flags.join, ...hosting.join])],
         discovery: { mdns: flags.mdns, dht: flags.dht, relay: flags.relay === true ? 'serve' : 'use' },
         network: { key: flags.key, allow },
         dataDirectory,
@@ -119,18 +126,23 @@ async function runPeer (context: Context, flags: RunFlags): Promise<void> {
       })
       await node.start({ signal: asked })
       try {
-        const invite = await inviteOf(node, model.modelId, flags.key)
+        const range = await hosting.serve(node)
+        const { modelId, name, manifest } = hosting.model
+        const invite = await inviteOf(node, modelId, flags.key)
         const removeInvite = await keepInvite(dataDirectory, invite)
         context.onExit(removeInvite)
-        await sayReady(context, flags, model, { event: 'ready', peerId: node.peerId, addresses: node.addresses, range, units: describeUnits(range, model.architecture.layerCount), model: { name: model.name, modelId: model.modelId }, invite: flags.key === undefined ? invite ?? null : null }, share !== undefined)
+        const ready: PeerJson = {
+          event: 'ready', peerId: node.peerId, addresses: node.addresses, range, units: describeUnits(range, manifest.architecture.layerCount), model: { name, modelId }, invite: flags.key === undefined ? invite ?? null : null
+        }
+        await sayReady(context, flags, hosting, ready)
         await untilAborted(asked)
         removeInvite()
-        await drain(context, node, flags, parent)
+        await drain(context, node, hosting, flags, parent)
       } finally {
         await node.stop()
       }
     } finally {
-      await engine.stop()
+      await hosting.stop()
     }
   } catch (error) {
     if (error !== asked.reason || !asked.aborted) throw error
@@ -142,44 +154,17 @@ async function runPeer (context: Context, flags: RunFlags): Promise<void> {
 }
 
 /** Nobody's text ends because this peer does, if others host the same layers. */
-async function drain ({ terminal }: Context, node: PeerNode, { drainTimeout = DRAIN_MILLISECONDS, json }: PeerFlags, parent: AbortSignal | undefined): Promise<void> {
+async function drain ({ terminal }: Context, node: PeerNode, hosting: Hosting, { drainTimeout = DRAIN_MILLISECONDS, json }: PeerFlags, parent: AbortSignal | undefined): Promise<void> {
   if (node.sessions > 0 && json !== true) note(terminal, style(terminal, 'dim', `${plural(node.sessions, 'session')} to be moved to other peers, for up to ${milliseconds(drainTimeout)}`))
   try {
-    await Promise.all(node.hosted.map(async range => await range.drain({ milliseconds: drainTimeout, signal: parent })))
+    await hosting.drain({ milliseconds: drainTimeout, signal: parent })
   } catch (error) {
     // who started us has gone: no time for others
     if (parent?.aborted !== true) throw error
   }
 }
 
-async function chooseRange (flags: RunFlags, identity: string | undefined, model: { modelId: string, manifest: Manifest }, signal: AbortSignal): Promise<UnitRange> {
-  const { layers, units } = flags
-  const { layerCount } = model.manifest.architecture
-  if (units !== undefined) return parseUnits(units, layerCount)
-  if (layers !== 'auto') return parseLayers(layers, layerCount)
-  const all = { from: 0, to: layerCount + 2 }
-  const others = [...new Set([...flags.join, ...parseModelRequest(flags).from])]
-  if (others.length === 0) return all
-  const { createPeerNode } = await import('../../peer/index.ts')
-  const node = createPeerNode(clientNode({ identity }, flags.key))
-  await node.start({ signal })
-  try {
-    const answers = await Promise.allSettled(others.map(async address => await node.info(address, { signal })))
-    signal.throwIfAborted()
-    const infos = answers.flatMap(answer => answer.status === 'fulfilled' ? [answer.value] : [])
-    const failed = answers.find(answer => answer.status === 'rejected')
-    // whoever joins through several addresses can do without some of them
-    if (infos.length === 0 && failed !== undefined) throw failed.reason
-    await node.directory?.refresh(model.modelId, { signal })
-    const hosted = infos.flatMap(({ hosted }) => hosted?.modelId === model.modelId ? hosted.ranges : [])
-    const announced = node.directory?.records(model.modelId).flatMap(({ ranges }) => ranges) ?? []
-    return largestGap([...hosted, ...announced].map(({ range }) => range), layerCount + 2) ?? all
-  } finally {
-    await node.stop()
-  }
-}
-
-async function sayReady ({ terminal }: Context, flags: RunFlags, model: Model, ready: PeerJson, sharing: boolean): Promise<void> {
+async function sayReady ({ terminal }: Context, flags: RunFlags, { model, share }: Hosting, ready: PeerJson): Promise<void> {
   if (flags.json === true) {
     await writeJson(terminal, ready)
     return
@@ -187,7 +172,7 @@ async function sayReady ({ terminal }: Context, flags: RunFlags, model: Model, r
   note(terminal, `${style(terminal, 'bold', model.name)}  ${style(terminal, 'dim', `model ${model.modelId.slice(0, 12)}, ${model.manifest.profile}`)}`)
   note(terminal, `peer ${ready.peerId} hosts ${ready.units}`)
   for (const address of ready.addresses) note(terminal, `  --join ${address}`)
-  if (sharing && ready.addresses.length > 0) note(terminal, style(terminal, 'dim', `others can fetch these layers: efedllm peer ${model.modelId}@${ready.addresses[0]}`))
+  if (share !== undefined && ready.addresses.length > 0) note(terminal, style(terminal, 'dim', `others can fetch these layers: efedllm peer ${model.modelId}@${ready.addresses[0]}`))
   if (flags.key !== undefined) note(terminal, style(terminal, 'dim', 'a private swarm: efedllm invite prints an invite, with the key in it'))
   else if (ready.invite !== null) note(terminal, style(terminal, 'dim', `an invite: ${ready.invite}`))
 }

@@ -4,7 +4,7 @@ import type { BlobHeader } from '../blob/index.ts'
 import { MAX_TOKENIZER_BYTES } from '../constants.ts'
 import { ModelFileError } from '../errors.ts'
 import { encodeManifest, manifestId } from '../manifest/index.ts'
-import type { Manifest } from '../types.ts'
+import type { Manifest, UnitSource } from '../types.ts'
 import { MANIFEST_FILE } from './constants.ts'
 import { packagePaths, writeWhole } from './directory.ts'
 import { PackageWriteError } from './errors.ts'
@@ -24,8 +24,18 @@ export function needsEmbedding (header: BlobHeader): boolean {
  * @throws ModelFileError
  */
 export function checkUnitHeader (manifest: Manifest, unit: number, header: BlobHeader, embedding: BlobHeader | undefined): void {
+  describeUnit(manifest, unit, header, embedding)
+}
+
+/**
+ * What a unit consists of, by its header alone; its paths are ids of blobs, that
+ * may be nowhere here.
+ *
+ * @throws ModelFileError
+ */
+export function describeUnit (manifest: Manifest, unit: number, header: BlobHeader, embedding: BlobHeader | undefined): UnitSource {
   const shared = needsEmbedding(header)
-  unitSource({
+  return unitSource({
     unit: unitNameOf(unit, manifest.architecture),
     architecture: manifest.architecture,
     own: { path: manifest.units[unit], header },

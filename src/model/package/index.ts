@@ -10,7 +10,7 @@ export type { DescribedTensor, DescribedUnit, PackageDescription } from './descr
 export { deriveManifest, writeDerived } from './derive.ts'
 export type { ChooseRank } from './derive.ts'
 export { PackageWriteError, UnitMissingError } from './errors.ts'
-export { checkTokenizerHeader, checkUnitHeader, needsEmbedding, writeManifest } from './fetched-part.ts'
+export { checkTokenizerHeader, checkUnitHeader, describeUnit, needsEmbedding, writeManifest } from './fetched-part.ts'
 export { packModel } from './pack-model.ts'
 export type { PackOptions } from './pack-model.ts'
 export { hasBlob, openPartialBlob, readPartialHeader, readStoredHeader } from './partial-blob.ts'

@@ -22,7 +22,9 @@ export function join (context: Context): void {
     change(context, { claim, since: now })
     act(context, { type: 'claim', claim })
   }
-  const settled = Math.min(context.state.since + timing.joinSettle, last)
+  // who has room for everything has nothing to choose, whatever others claim
+  const isAll = range.to - range.from === own.unitWork.length
+  const settled = isAll ? now : Math.min(context.state.since + timing.joinSettle, last)
   if (now < settled) return wake(context, settled)
   act(context, { type: 'load', range: context.state.claim!.range, into: 'memory' })
   enter(context, 'loading', { beside: true })

@@ -1,7 +1,7 @@
 import type { UnitRange } from '../../model/index.ts'
 import { chooseRange } from './choose-range.ts'
 import { GAIN } from './constants.ts'
-import { addThroughput, rangeWork, unitThroughput, weakest } from './throughput.ts'
+import { addThroughput, isSame, rangeWork, unitThroughput, weakest } from './throughput.ts'
 import type { PlacedPeer } from './throughput.ts'
 
 export interface FindMoveInit {
@@ -16,7 +16,7 @@ export interface Move {
   range: UnitRange
   /** fills a gap: nobody serves the weakest unit */
   gap: boolean
-  /** peers that can be spared more easily: they are to go first */
+  /** peers that can be spared more easily, or of a gap: as easily as all can tell; they are to go first */
   rank: number
   /** tokens per second that the units left behind must keep */
   floor: number
@@ -51,9 +51,11 @@ export function findMove (init: FindMoveInit): Move | undefined {
   const helpers = others.filter(({ free }) => free)
     .map(other => donor(unitWork, throughput, other, undefined))
     .filter(({ spare }) => suffices(spare))
-  const rank = helpers.filter(other => isSparedBefore(other, self)).length
+  const isFirst = least === 0 ? byCopies([...others, { ranges: [own.range], speed: own.speed }], unitWork.length) : isSparedBefore
+  const rank = helpers.filter(other => isFirst(other, self)).length
   const first = move(unitWork, throughput, self)
-  if (first === undefined || weakest(throughput, first) <= least) return undefined
+  // sums of floats in another order differ in their last bits: staying is no gain, whatever they say
+  if (first === undefined || isSame(first, own.range) || weakest(throughput, first) <= least) return undefined
   const result = { range: first, gap: least === 0, rank, floor: goal }
   if (least === 0) return result
   let left = helpers
@@ -75,6 +77,20 @@ function donor (unitWork: readonly number[], throughput: Float64Array, { peer, r
 
 function isSparedBefore (a: Donor, b: Donor): boolean {
   return a.spare === b.spare ? a.peer < b.peer : a.spare > b.spare
+}
+
+/**
+ * Who goes first into a gap: the one of whose units the most have copies. Every
+ * peer measures others a little slower than itself, and would wait for them if
+ * speed decided; but all of them count alike.
+ */
+function byCopies (peers: ReadonlyArray<Pick<PlacedPeer, 'ranges' | 'speed'>>, unitCount: number): (a: Donor, b: Donor) => boolean {
+  const copies = new Int32Array(unitCount)
+  for (const { ranges, speed } of peers) {
+    if (speed > 0) for (const { from, to } of ranges) for (let unit = from; unit < to; unit++) copies[unit]++
+  }
+  const least = ({ range: { from, to } }: Donor): number => copies.subarray(from, to).reduce((a, b) => Math.min(a, b), Infinity)
+  return (a, b) => least(a) === least(b) ? a.peer < b.peer : least(a) > least(b)
 }
 
 /** Moves a donor, in `throughput`, to the range that does the most for the weakest unit; undefined where it has room for no such range. */

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import {
   blockByteLength, blockCount, checkTokenizerHeader, checkUnitHeader, decodeBlobHeader, decodeManifest, ensureSpace, hasBlob, needsEmbedding,
-  openPartialBlob, readPartialHeader, readStoredHeader, writeManifest
+  openPartialBlob, writeManifest
 } from '../../model/index.ts'
 import type { BlobHeader, Manifest, PartialBlob, UnitRange } from '../../model/index.ts'
 import type { AbortOptions, PeerNode } from '../types.ts'
 import { BlockKind } from './codec.ts'
 import { fetchAll } from './fetch-all.ts'
-import type { BlockTask, SourceEvent, SourcePeer } from './fetch-all.ts'
+import type { BlockTask, SourceEvent } from './fetch-all.ts'
+import { readHeaders } from './read-headers.ts'
 import { createSources } from './sources.ts'
 
 export interface FetchInit {
@@ -87,7 +88,7 @@ export async function fetchUnits (init: FetchUnitsInit, options: AbortOptions = 
   const sources = createSources(init)
   const partials: PartialBlob[] = []
   try {
-    const fetchHeaders = async (ids: string[]): Promise<Map<string, Uint8Array>> => await readHeaders(ids, directory, sources.peers, onEvent, signal)
+    const fetchHeaders = async (ids: string[]): Promise<Map<string, Uint8Array>> => await readHeaders({ ids, directory, sources: sources.peers, onEvent, signal })
     const units = manifest.units.slice(range.from, range.to)
     const headers = await fetchHeaders([...units, manifest.tokenizer])
     if (units.some(id => needsEmbedding(decoded(headers, id)))) {
@@ -119,33 +120,6 @@ export async function fetchUnits (init: FetchUnitsInit, options: AbortOptions = 
 
 function decoded (headers: ReadonlyMap<string, Uint8Array>, id: string): BlobHeader {
   return decodeBlobHeader(headers.get(id)!, id)
-}
-
-/** Headers of blobs: from the blobs that are here, from what an interrupted fetch left, or from peers. */
-async function readHeaders (
-  ids: readonly string[], directory: string, sources: readonly SourcePeer[], onEvent: FetchInit['onEvent'], signal: AbortSignal
-): Promise<Map<string, Uint8Array>> {
-  const headers = new Map<string, Uint8Array>()
-  const tasks: BlockTask[] = []
-  for (const id of new Set(ids)) {
-    const known = readStoredHeader(directory, id) ?? await readPartialHeader(directory, id)
-    if (known !== undefined) headers.set(id, known)
-    else {
-      tasks.push({
-        kind: BlockKind.header,
-        hash: id,
-        index: 0,
-        what: `the header of blob ${id.slice(0, 12)}`,
-        accept: async bytes => {
-          if (createHash('sha256').update(bytes).digest('hex') !== id) return false
-          headers.set(id, bytes.slice())
-          return true
-        }
-      })
-    }
-  }
-  await fetchAll({ tasks, sources, onEvent, signal })
-  return headers
 }
 
 /** Before any data is fetched: a header can be what its hash says and still be nothing that could be hosted. */

@@ -26,6 +26,8 @@ export interface Announcer {
   start (): void
   /** something has changed that others should know now */
   soon (): void
+  /** the announcement of what there is to say at this moment: a new one where the last one says something else. Throws where it cannot be signed */
+  fresh (): Promise<{ modelId: string, bytes: Uint8Array } | undefined>
   /** looks whether what is hosted or claimed is still what was announced last */
   compare (): void
   /** numbers up to this one have been used, before we started */
@@ -44,22 +46,30 @@ function following (last: number, wall: number): number {
 
 export function createAnnouncer ({ self, key, clock, state, addresses, publish, log }: AnnouncerInit): Announcer {
   let sequence = -1
-  let last: { modelId: string, bytes: Uint8Array, at: number, essence: string } | undefined
+  let sealed = 0
+  let last: { modelId: string, bytes: Uint8Array, at: number, essence: string, order: number } | undefined
   let next = (): void => {}
   let announcedAt = -Infinity
   let due = Infinity
   let stopped = true
 
+  async function seal (now: OwnState): Promise<{ modelId: string, bytes: Uint8Array }> {
+    const own = sequence = following(sequence, clock.wall())
+    const order = ++sealed
+    const at = announcedAt = clock.steady()
+    const record: PeerRecord = { peerId: self, addresses: addresses(), ...now, sequence: own }
+    const bytes = await sealRecord(record, key)
+    // signatures that are made at once may be ready in any order
+    if (last === undefined || order > last.order) last = { modelId: now.modelId, bytes, at, essence: essence(now), order }
+    return { modelId: now.modelId, bytes }
+  }
+
   async function announce (read: () => OwnState | undefined): Promise<void> {
     try {
       const now = read()
       if (now === undefined) return
-      sequence = following(sequence, clock.wall())
-      const at = announcedAt = clock.steady()
-      const record: PeerRecord = { peerId: self, addresses: addresses(), ...now, sequence }
-      const bytes = await sealRecord(record, key)
-      last = { modelId: now.modelId, bytes, at, essence: essence(now) }
-      await publish(now.modelId, bytes)
+      const { modelId, bytes } = await seal(now)
+      await publish(modelId, bytes)
     } catch (error) {
       log.error('cannot announce: %e', error)
     }
@@ -91,6 +101,15 @@ export function createAnnouncer ({ self, key, clock, state, addresses, publish, 
     },
     soon () {
       plan(Math.max(0, announcedAt + ANNOUNCE_PAUSE_MILLISECONDS - clock.steady()))
+    },
+    async fresh () {
+      // the goodbye is the last word
+      if (stopped) return last
+      const now = state()
+      if (now === undefined || essence(now) === last?.essence) return now && last
+      const { modelId, bytes } = await seal(now)
+      publish(modelId, bytes).catch(error => log.error('cannot announce: %e', error))
+      return last
     },
     compare () {
       const now = state()

@@ -5,7 +5,7 @@ import { MAXIMUM_ADDRESS_BYTES, MAXIMUM_ANSWER_BYTES, MAXIMUM_ANSWERED_RECORDS, 
 // Messages of the directory protocol, without the length before them (docs/protocol.md, Directory).
 
 const FORMAT = 1
-const Kind = { records: 1, dialBack: 2 } as const
+const Kind = { records: 1, dialBack: 2, exchange: 3 } as const
 const Status = { here: 0, busy: 1 } as const
 const ANSWER = 0x80
 
@@ -13,6 +13,8 @@ export type DirectoryRequest =
   | { kind: 'records', modelId: string }
   /** asks to be dialled at the address from which the question comes, at these ports */
   | { kind: 'dialBack', ports: number[] }
+  /** gives the asker's own announcement (no bytes where it has none) for that of the peer */
+  | { kind: 'exchange', modelId: string, announcement: Uint8Array }
 
 export interface GivenRecord {
   /** milliseconds since it was announced, as far as the giver knows */
@@ -30,18 +32,21 @@ export type DirectoryAnswer =
   | { kind: 'records', clock: number, records: GivenRecord[] }
   /** `observed` is the multiaddr from which the question came */
   | { kind: 'dialBack', clock: number, observed: string, outcomes: DialOutcome[] }
+  /** the peer's own announcement, as things are now; no bytes where it has nothing to say of the model */
+  | { kind: 'exchange', clock: number, announcement: Uint8Array }
   | { kind: 'busy' }
 
 export function encodeRequest (request: DirectoryRequest): Uint8Array {
   const writer = new ByteWriter().u8(FORMAT).u8(Kind[request.kind])
   if (request.kind === 'records') return writer.bytes(modelIdBytes(request.modelId)).finish()
+  if (request.kind === 'exchange') return writer.bytes(modelIdBytes(request.modelId)).block(request.announcement, MAXIMUM_RECORD_BYTES, 'announcement').finish()
   if (request.ports.length > MAXIMUM_PORTS) throw new FrameError('ports', `are ${request.ports.length}, ${MAXIMUM_PORTS} are allowed`)
   writer.u8(request.ports.length)
   for (const port of request.ports) writer.u16(port)
   return writer.finish()
 }
 
-/** Throws FrameError. */
+/** Throws FrameError. An announcement is a view of `bytes`, and is not looked into. */
 export function decodeRequest (bytes: Uint8Array): DirectoryRequest {
   if (bytes.length > MAXIMUM_REQUEST_BYTES) throw new FrameError('request', `has ${bytes.length} bytes, ${MAXIMUM_REQUEST_BYTES} are allowed`)
   const reader = start(bytes)
@@ -49,6 +54,7 @@ export function decodeRequest (bytes: Uint8Array): DirectoryRequest {
   let request: DirectoryRequest
   if (kind === Kind.records) request = { kind: 'records', modelId: hex(reader.bytes(32, 'modelId')) }
   else if (kind === Kind.dialBack) request = { kind: 'dialBack', ports: list(reader, 'ports', MAXIMUM_PORTS, () => reader.u16('port')) }
+  else if (kind === Kind.exchange) request = { kind: 'exchange', modelId: hex(reader.bytes(32, 'modelId')), announcement: reader.block(MAXIMUM_RECORD_BYTES, 'announcement') }
   else throw new FrameError('kind', `${kind} is unknown`)
   reader.end('request')
   return request
@@ -63,6 +69,7 @@ export function encodeAnswer (answer: DirectoryAnswer): Uint8Array {
     for (const outcome of answer.outcomes) writer.u8(DIAL_OUTCOMES.indexOf(outcome))
     return writer.finish()
   }
+  if (answer.kind === 'exchange') return writer.block(answer.announcement, MAXIMUM_RECORD_BYTES, 'announcement').finish()
   if (answer.records.length > MAXIMUM_ANSWERED_RECORDS) throw new FrameError('records', `are ${answer.records.length}, ${MAXIMUM_ANSWERED_RECORDS} are allowed`)
   writer.u16(answer.records.length)
   for (const { age, bytes } of answer.records) writer.u32(Math.round(age)).block(bytes, MAXIMUM_RECORD_BYTES, 'announcement')
@@ -95,6 +102,8 @@ export function decodeAnswer (bytes: Uint8Array): DirectoryAnswer {
       observed: reader.text(MAXIMUM_ADDRESS_BYTES, 'observed'),
       outcomes: list(reader, 'outcomes', MAXIMUM_PORTS, () => outcomeOf(reader.u8('outcome')))
     }
+  } else if (kind === (Kind.exchange | ANSWER)) {
+    answer = { kind: 'exchange', clock, announcement: reader.block(MAXIMUM_RECORD_BYTES, 'announcement') }
   } else {
     throw new FrameError('kind', `${kind} is unknown`)
   }

@@ -55,7 +55,8 @@ export const MAXIMUM_MODELS = 16
 
 /** An answer of the directory protocol: 1,500 records of usual size. More peers than that are given as a random choice of them. */
 export const MAXIMUM_ANSWER_BYTES = 512 << 10
-export const MAXIMUM_REQUEST_BYTES = 64
+/** A question with an announcement in it. */
+export const MAXIMUM_REQUEST_BYTES = 36 + MAXIMUM_RECORD_BYTES
 
 /** Streams of one peer: a question about records, and one about reachability. */
 export const MAXIMUM_DIRECTORY_STREAMS = 4

@@ -1,5 +1,6 @@
 import type { Connection, Logger, PrivateKey } from '@libp2p/interface'
 import { setImmediate as turn } from 'node:timers/promises'
+import { FrameError, NothingHostedError, PeerUnreachableError } from '../errors.ts'
 import { createAnnouncer } from './announcer.ts'
 import type { Announcer, OwnState } from './announcer.ts'
 import { BoundedMap } from './bounded-map.ts'
@@ -8,11 +9,12 @@ import {
   ANNOUNCE_MILLISECONDS, ASK_MILLISECONDS, ASK_PAUSE_MILLISECONDS, CLOCK_SKEW_MILLISECONDS, GOSSIP_MESSAGES_AT_ONCE, GOSSIP_MESSAGES_PER_SECOND, MAXIMUM_ASKERS, MAXIMUM_MODELS,
   OVERDUE_MILLISECONDS, REFRESH_PEERS, SIGNATURES_AT_ONCE, SWEEP_MILLISECONDS
 } from './constants.ts'
-import { askRecords } from './exchange.ts'
+import { askExchange, askRecords } from './exchange.ts'
 import type { Gossip } from './gossip.ts'
 import { createIntake } from './intake.ts'
 import { createRecordStore } from './record-store.ts'
 import type { HeldRecord, Moment } from './record-store.ts'
+import { decodeRecord, decodeSealed } from './record.ts'
 import { createTokenBucket } from './token-bucket.ts'
 import type { TokenBucket } from './token-bucket.ts'
 import type { Clock, Directory, PeerRecord, Verdict } from './types.ts'
@@ -23,6 +25,8 @@ export interface DirectoryInit {
   key: Pick<PrivateKey, 'sign'>
   /** open connections, to ask over */
   connections: () => Connection[]
+  /** a connection to a peer: the one that is there, or a new one */
+  connect: (peerId: string, addresses: readonly string[], signal: AbortSignal) => Promise<Connection>
   /** without it, the directory knows only what it asks for */
   gossip?: Gossip
   /** what this node announces; undefined while it has nothing to say */
@@ -43,6 +47,8 @@ export interface RunningDirectory {
   neighbours (modelId: string): string[]
   /** for other peers that ask */
   given (modelId: string): GivenRecord[]
+  /** takes the announcement of a peer that asks, and gives that of this node as things are now; no bytes where there is none */
+  exchanged (modelId: string, announcement: Uint8Array): Promise<Uint8Array>
   /** asks one peer for all followed models, unless it has just been asked; never throws */
   greet (connection: Connection): Promise<void>
   /** what this node hosts has changed */
@@ -176,6 +182,28 @@ export function createDirectory (init: DirectoryInit): RunningDirectory {
       await Promise.allSettled(whomToAsk(modelId, REFRESH_PEERS).map(async connection => await askPeer(connection, modelId, signal)))
       options.signal?.throwIfAborted()
     },
+    async exchange (peerId, modelId, options = {}) {
+      const deadline = AbortSignal.timeout(ASK_MILLISECONDS)
+      const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline])
+      // whatever was decided before the call is in what the peer is given, and was said before it is asked
+      const own = await announcer.fresh()
+      signal.throwIfAborted()
+      const of = (): PeerRecord | undefined => store.live(modelId, moment()).find(({ record }) => record.peerId === peerId)?.record
+      let connection: Connection
+      try {
+        connection = await init.connect(peerId, of()?.addresses ?? [], signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        throw new PeerUnreachableError(peerId, error)
+      }
+      const { announcement } = await askExchange(connection, modelId, own?.modelId === modelId ? own.bytes : new Uint8Array(0), signal)
+      if (announcement.length === 0) throw new NothingHostedError(peerId)
+      await take(announcement, modelId)
+      const record = of()
+      // what was not taken is not known: too many of them, or of somebody else
+      if (record === undefined || record.sequence < sequenceOf(announcement, peerId)) throw new PeerUnreachableError(peerId, new Error('its announcement could not be taken'))
+      return record
+    },
     counts
   }
 
@@ -191,6 +219,11 @@ export function createDirectory (init: DirectoryInit): RunningDirectory {
       const held: Array<Omit<HeldRecord, 'record'>> = store.known(modelId, moment())
       const { last } = announcer
       return (last?.modelId === modelId ? [last, ...held] : held).map(({ bytes, age }) => ({ bytes, age }))
+    },
+    async exchanged (modelId, announcement) {
+      if (announcement.length > 0 && models.has(modelId)) await take(announcement, modelId)
+      const own = await announcer.fresh()
+      return own?.modelId === modelId ? own.bytes : new Uint8Array(0)
     },
     async greet (connection) {
       const peer = connection.remotePeer.toString()
@@ -218,4 +251,11 @@ export function createDirectory (init: DirectoryInit): RunningDirectory {
       await announcer.stop()
     }
   }
+}
+
+/** Of a peer's own announcement. Throws FrameError for anything else. */
+function sequenceOf (announcement: Uint8Array, peerId: string): number {
+  const record = decodeRecord(decodeSealed(announcement).body)
+  if (record.peerId !== peerId) throw new FrameError('announcement', `is not of peer ${peerId}`)
+  return record.sequence
 }

@@ -1,5 +1,7 @@
 import { join as joinPath } from 'node:path'
 import type { PrivateKey } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
 import type { OwnState } from './announcer.ts'
 import { createDialBack } from './dial-back.ts'
 import { systemClock } from './clock.ts'
@@ -57,6 +59,11 @@ export async function prepareDiscovery (parts: DiscoveryParts): Promise<Discover
       self: libp2p.peerId.toString(),
       key: parts.key,
       connections: () => libp2p.getConnections(),
+      connect: async (peerId, addresses, signal) => {
+        const id = peerIdFromString(peerId)
+        const present = libp2p.getConnections(id).find(({ status }) => status === 'open')
+        return present ?? await libp2p.dial(addresses.length === 0 ? id : addresses.map(address => multiaddr(address)), { signal })
+      },
       gossip: network.gossip === undefined ? undefined : createGossip(network.gossip),
       state,
       addresses: () => network.addresses(),
@@ -82,7 +89,7 @@ export async function prepareDiscovery (parts: DiscoveryParts): Promise<Discover
   const remembered = dataDirectory === undefined || discovery.remember === false ? undefined : await openRememberedList(joinPath(dataDirectory, REMEMBERED_FILE), clock, log)
   const providers = discovery.dht === true ? createProviders({ libp2p, modelId, provides: () => (state()?.ranges.length ?? 0) > 0, clock, log }) : undefined
   const finder = createFinder({ libp2p, running, modelId: network.gossip === undefined ? () => undefined : modelId, remembered, providers, clock, log })
-  const server = createDirectoryServer({ records: running.given, dialBack: createDialBack(libp2p, clock), clock, log })
+  const server = createDirectoryServer({ records: running.given, dialBack: createDialBack(libp2p, clock), exchange: running.exchanged, clock, log })
   await libp2p.handle(DIRECTORY_PROTOCOL, async (stream, connection) => await server.accept(stream, connection), { maxInboundStreams: MAXIMUM_DIRECTORY_STREAMS, runOnLimitedConnection: true })
   return {
     directory: running.directory,

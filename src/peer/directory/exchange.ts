@@ -15,6 +15,8 @@ export interface DirectoryServerInit {
   records: (modelId: string) => GivenRecord[]
   /** dials the one who asks, at the address that it comes from */
   dialBack: (connection: Connection, ports: number[]) => Promise<DialOutcome[]>
+  /** takes the announcement of the one who asks, and gives that of this node */
+  exchange: (modelId: string, announcement: Uint8Array) => Promise<Uint8Array>
   clock: Clock
   log: Logger
 }
@@ -24,7 +26,7 @@ export interface DirectoryServer {
   accept (stream: Stream, connection: Connection): Promise<void>
 }
 
-export function createDirectoryServer ({ records, dialBack, clock, log }: DirectoryServerInit): DirectoryServer {
+export function createDirectoryServer ({ records, dialBack, exchange, clock, log }: DirectoryServerInit): DirectoryServer {
   const askers = new BoundedMap<string, TokenBucket>(MAXIMUM_ASKERS)
 
   function mayAsk (peer: string): boolean {
@@ -36,6 +38,7 @@ export function createDirectoryServer ({ records, dialBack, clock, log }: Direct
   async function answer (request: DirectoryRequest, connection: Connection): Promise<DirectoryAnswer> {
     if (!mayAsk(connection.remotePeer.toString())) return { kind: 'busy' }
     if (request.kind === 'records') return { kind: 'records', clock: clock.wall(), records: fitting(records(request.modelId)) }
+    if (request.kind === 'exchange') return { kind: 'exchange', announcement: await exchange(request.modelId, request.announcement), clock: clock.wall() }
     const outcomes = await dialBack(connection, request.ports)
     return { kind: 'dialBack', clock: clock.wall(), observed: connection.remoteAddr.toString(), outcomes }
   }
@@ -68,6 +71,7 @@ function fitting (records: GivenRecord[]): GivenRecord[] {
 }
 
 export type RecordsAnswer = Extract<DirectoryAnswer, { kind: 'records' }>
+export type ExchangeAnswer = Extract<DirectoryAnswer, { kind: 'exchange' }>
 export type DialBackAnswer = Extract<DirectoryAnswer, { kind: 'dialBack' }>
 
 /** Asks a peer for the records it has of a model. Throws DirectoryBusyError, IncompatibleVersionError, FrameError, PeerUnreachableError, or the signal's reason. */
@@ -80,7 +84,12 @@ export async function askDialBack (connection: Connection, ports: number[], sign
   return await ask(connection, { kind: 'dialBack', ports }, signal)
 }
 
-async function ask<Kind extends 'records' | 'dialBack'> (connection: Connection, request: DirectoryRequest & { kind: Kind }, signal: AbortSignal): Promise<Extract<DirectoryAnswer, { kind: Kind }>> {
+/** Gives a peer this node's own announcement for that of the peer. Throws as `askRecords`. */
+export async function askExchange (connection: Connection, modelId: string, announcement: Uint8Array, signal: AbortSignal): Promise<ExchangeAnswer> {
+  return await ask(connection, { kind: 'exchange', modelId, announcement }, signal)
+}
+
+async function ask<Kind extends DirectoryRequest['kind']> (connection: Connection, request: DirectoryRequest & { kind: Kind }, signal: AbortSignal): Promise<Extract<DirectoryAnswer, { kind: Kind }>> {
   const peer = connection.remotePeer.toString()
   let stream: Stream
   try {

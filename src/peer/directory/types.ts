@@ -39,6 +39,12 @@ export interface Directory {
   onChange (listener: () => void): () => void
   /** asks some connected peers for their records now; throws nothing but the signal's reason */
   refresh (modelId: string, options?: AbortOptions): Promise<void>
+  /**
+   * Gives a peer what this node announces, as things are at the call, and takes what the peer announces as it is when it
+   * answers. Throws PeerUnreachableError, NothingHostedError, DirectoryBusyError, IncompatibleVersionError, FrameError, or the
+   * signal's reason.
+   */
+  exchange (peerId: string, modelId: string, options?: AbortOptions): Promise<PeerRecord>
   /** how many announcements were taken and dropped, by reason, since the start */
   readonly counts: Readonly<Record<Verdict, number>>
 }

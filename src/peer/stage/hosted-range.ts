@@ -17,6 +17,7 @@ export interface HostedRangeInit {
 /** How the owner of a node lets go of a range: docs/protocol.md, Leaving. */
 export function createHostedRange ({ host, store, onChange, onRemove }: HostedRangeInit): HostedRange {
   let removal: Promise<void> | undefined
+  let resumed = new AbortController()
 
   const isEmpty = (): boolean => host.sessions.size === 0
 
@@ -42,12 +43,13 @@ export function createHostedRange ({ host, store, onChange, onRemove }: HostedRa
     }
     const over = new AbortController()
     const timer = setTimeout(() => over.abort(), milliseconds)
+    const { signal: servesAgain } = resumed
     try {
-      await empty(signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]))
+      await empty(AbortSignal.any([over.signal, servesAgain, ...signal === undefined ? [] : [signal]]))
     } finally {
       clearTimeout(timer)
     }
-    if (isEmpty()) return
+    if (isEmpty() || servesAgain.aborted) return
     signal?.throwIfAborted()
     end(`the peer stops hosting these units, and the ${Math.round(milliseconds / 1000)} s to move the session are over`)
     await empty(undefined)
@@ -62,6 +64,13 @@ export function createHostedRange ({ host, store, onChange, onRemove }: HostedRa
       return [...host.sessions].filter(({ closed }) => !closed).length
     },
     drain,
+    resume () {
+      if (host.state !== 'draining' || removal !== undefined) return
+      host.state = 'serving'
+      resumed.abort()
+      resumed = new AbortController()
+      onChange()
+    },
     async remove () {
       removal ??= (async () => {
         host.state = 'draining'

@@ -37,6 +37,8 @@ describe('cli/main', () => {
     ['a plan with a machine twice', ['plan', '--machine', 'name=a,memory=1GB,speed=1', '--machine', 'name=a,memory=1GB,speed=1'], /a: name is there twice/],
     ['a plan for more positions than the model has', ['plan', '--context', '99999', '--machine', 'name=a,memory=1GB,speed=1'], /the model has 2048 positions/],
     ['a plan for some other end', ['plan', '--objective', 'fun', '--machine', 'name=a,memory=1GB,speed=1'], /Allowed choices are throughput, latency/],
+    ['a peer with room for nothing', ['peer', '--memory', '1MB', '--ephemeral'], /--memory 1.0 MB: no unit of the model fits/],
+    ['memory for layers that were named', ['peer', '--memory', '1GB', '--layers', '0:4', '--ephemeral'], /--memory is for --layers auto/],
     ['layers that the model lacks', ['peer', '--layers', '4:9', '--ephemeral'], /has 8 layers/]
   ]
   for (const [name, argv, message] of wrong) {

@@ -38,7 +38,7 @@ describe('mutated packages, as efedllm peer loads them', function () {
     const { signal } = new AbortController()
     const context: Context = { terminal, signal, onExit: () => () => {}, exitCode: 0 }
     const progress = createProgress(terminal, {})
-    const { model, range } = await openHostedModel({ context, request: { model: directory }, progress, signal, chooseRange: async ({ manifest }) => ({ from: 0, to: manifest.architecture.layerCount + 2 }) })
+    const { model, range } = await openHostedModel({ context, request: { model: directory }, progress, signal, chooseRange: ({ manifest }) => ({ from: 0, to: manifest.architecture.layerCount + 2 }) })
     const engine = await startEngine({ model, range, threads: 1, positions: 256, env: terminal.env, progress, signal })
     await engine.stop()
     return model.modelId

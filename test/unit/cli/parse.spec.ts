@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { decimal, duration, idList, integer, list, repeated, time } from '../../../src/cli/parse.ts'
+import { decimal, duration, idList, integer, list, repeated, size, time } from '../../../src/cli/parse.ts'
 
 const invalid = 'commander.invalidArgument'
 
@@ -29,6 +29,16 @@ describe('cli/parse', () => {
     expect(decimal(0, 100)('.5')).to.equal(0.5)
     expect(decimal(0, 100)('1e-3')).to.equal(0.001)
     expect(decimal(-100, 100)('-2')).to.equal(-2)
+  })
+
+  for (const text of ['', '0', '0GB', '-1GB', '1 XB', 'much', '1e9']) {
+    it(`refuses ${JSON.stringify(text)} as a size`, () => {
+      expect(() => size(text)).to.throw().with.property('code', invalid)
+    })
+  }
+
+  it('reads sizes', () => {
+    expect([size('900000'), size('8GB'), size('1.5 GiB')]).to.deep.equal([900_000, 8e9, 1.5 * 2 ** 30])
   })
 
   for (const text of ['', '0', '0s', 's', '-1s', '1h', '10 s', '999999999m']) {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { describeUnits, largestGap, parseLayers, parseUnitList, parseUnits, splitLayers } from '../../../src/cli/units.ts'
+import { describeUnits, parseLayers, parseUnitList, parseUnits, splitLayers } from '../../../src/cli/units.ts'
 
 describe('cli/units', () => {
   describe('parseLayers', () => {
@@ -63,12 +63,5 @@ describe('cli/units', () => {
     expect(describeUnits({ from: 9, to: 10 }, 8)).to.equal('head')
     expect(describeUnits({ from: 3, to: 4 }, 8)).to.equal('layer 2')
     expect(describeUnits({ from: 8, to: 10 }, 8)).to.equal('layer 7, head')
-  })
-
-  it('finds the largest gap, the first of equals', () => {
-    expect(largestGap([{ from: 0, to: 10 }], 10)).to.equal(undefined)
-    expect(largestGap([], 10)).to.deep.equal({ from: 0, to: 10 })
-    expect(largestGap([{ from: 2, to: 4 }, { from: 6, to: 7 }], 10)).to.deep.equal({ from: 7, to: 10 })
-    expect(largestGap([{ from: 2, to: 8 }], 10)).to.deep.equal({ from: 0, to: 2 })
   })
 })

@@ -67,6 +67,18 @@ describe('partition: decideMove', () => {
     expect(one.step(START + 9_000).announcement).to.deep.equal({ ranges: [{ range: range(0), state: 'serving' }] })
   })
 
+  it('waits for nobody, and goes nowhere, where it has room for everything', () => {
+    const one = peer()
+    const all = { from: 0, to: 24 }
+    one.own.capacity = unitWork.map((_, from) => ({ from, to: 24 }))
+    one.view.records = [record('b', 0, { ranges: [], claim: { range: all, id: claimId(START - 1) } })]
+    expect(types(one.step(START))).to.deep.equal(['claim', 'load'])
+    one.own.hosted = [{ range: all, state: 'serving' }]
+    one.view.records = [record('b', 0, { speed: 1 / 3 }), record('c', 8, { speed: 0.1 }), record('d', 8, { speed: 0.7 })]
+    for (let now = START; now < START + 2_000_000; now += 15_000) expect(types(one.step(now))).to.not.include('load').and.not.include('cancel')
+    expect(one.state).to.deep.include({ phase: 'resting', range: all })
+  })
+
   it('joins elsewhere where somebody claimed the place before, and nowhere else where later', () => {
     for (const [id, from] of [[claimId(START - 1), 8], [claimId(START + 1), 0]] as const) {
       const one = peer()
@@ -104,6 +116,25 @@ describe('partition: decideMove', () => {
     one.step(START)
     expect(types(one.step(START + PLACEMENT_TIMING.gapPatience))).to.not.include('claim')
     expect(types(one.step(START + PLACEMENT_TIMING.gapPatience + PLACEMENT_TIMING.turn))).to.include('claim')
+  })
+
+  it('waits into a gap for nobody who only measures others slower than itself', () => {
+    for (const [peerId, first] of [['x', true], ['a', false]] as const) {
+      const one = besideGap()
+      one.view.records = [record('b', 8), record(peerId, 0)]
+      // the other one would say the same of this one
+      one.view.speeds.set('b', 90).set(peerId, 50)
+      one.step(START)
+      expect(types(one.step(START + PLACEMENT_TIMING.gapPatience)).includes('claim'), peerId).to.equal(first)
+    }
+  })
+
+  it('lets a peer go first into a gap of whose units there are more', () => {
+    const one = besideGap()
+    one.view.records.push(...['y', 'z', 'zz'].map(peerId => record(peerId, 8)))
+    for (const { peerId } of one.view.records) one.view.speeds.set(peerId, 100)
+    one.step(START)
+    expect(types(one.step(START + PLACEMENT_TIMING.gapPatience))).to.not.include('claim')
   })
 
   it('measures those who are to hold its units before it leaves them to them', () => {

@@ -80,6 +80,29 @@ describe('peer/stage: draining', () => {
     expect(peer.hosted.state).to.equal('draining')
   })
 
+  it('can be undone: what was begun ends nobody, and sessions are taken again', async () => {
+    const peer = await network.peer(0, 6)
+    const route = network.route()
+    await route.bind([peer])
+    const drained = peer.hosted.drain({ milliseconds: 60_000 })
+    await route.links[0].next(Kind.leaving)
+    peer.hosted.resume()
+    await drained
+    expect([peer.hosted.state, peer.hosted.sessions]).to.deep.equal(['serving', 1])
+    await route.step(ids(3))
+    await network.route().bind([peer])
+    expect(peer.hosted.sessions).to.equal(2)
+    // and done again
+    const again = peer.hosted.drain({ milliseconds: 1 })
+    expect(await route.links[0].next(Kind.leaving)).to.have.property('sequence', 0)
+    expect(await route.links[0].nextError()).to.include({ code: ErrorCode.stopping })
+    await again
+    expect([peer.hosted.state, peer.hosted.sessions]).to.deep.equal(['draining', 0])
+    await peer.hosted.remove()
+    peer.hosted.resume()
+    expect(peer.hosted.state).to.equal('draining')
+  })
+
   describe('of one range among several', () => {
     it('leaves the others alone; new sessions go where they fit', async () => {
       const peer = await network.peer(0, 6)

@@ -49,6 +49,35 @@ describe('directory: announcer', function () {
     expect(made.last).to.equal(undefined)
   })
 
+  it('has a fresh announcement at once where there is something new, and else the last one', async function () {
+    const { made, sent, state, pass } = await announcer()
+    expect(await made.fresh()).to.equal(undefined)
+    made.start()
+    const first = await made.fresh()
+    expect(decodeRecord(decodeSealed(first!.bytes).body).ranges[0].state).to.equal('serving')
+    await pass(0)
+    const before = await made.fresh()
+    expect(await made.fresh()).to.deep.equal(before)
+    state.now = { ...state.now!, ranges: [{ range: { from: 0, to: 4 }, state: 'draining' }] }
+    const [one, other] = await Promise.all([made.fresh(), made.fresh()])
+    for (const { bytes } of [one!, other!, made.last!]) expect(decodeRecord(decodeSealed(bytes).body).ranges[0].state).to.equal('draining')
+    // everybody hears of it
+    expect(sent.at(-1)!.ranges[0].state).to.equal('draining')
+    state.now = undefined
+    expect(await made.fresh()).to.equal(undefined)
+    await made.stop()
+    // the goodbye is the last word
+    state.now = { modelId: MODEL, ranges: [{ range: { from: 0, to: 4 }, state: 'serving' }], sessions: 0, queuedSteps: 0, freePositions: 5, speed: 0 }
+    expect(decodeRecord(decodeSealed((await made.fresh())!.bytes).body).ranges).to.deep.equal([])
+  })
+
+  it('has none where it cannot be signed', async function () {
+    const { made, state } = await announcer()
+    made.start()
+    state.now = { ...state.now!, ranges: Array.from({ length: 5 }, () => state.now!.ranges[0]) }
+    expect(await made.fresh().then(() => undefined, error => error.name)).to.equal('FrameError')
+  })
+
   it('goes on after a failure', async function () {
     const { made, sent, state, pass } = await announcer()
     state.fails = true
