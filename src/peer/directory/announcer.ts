@@ -24,8 +24,8 @@ export interface Announcer {
   /** the last announcement, for whoever asks; undefined before the first one */
   readonly last: { modelId: string, bytes: Uint8Array, age: number } | undefined
   start (): void
-  /** something has changed that others should know now */
-  soon (): void
+  /** something has changed that others should know now; not before the last announcement is so many milliseconds old */
+  soon (pause?: number): void
   /** looks whether what is hosted or claimed is still what was announced last */
   compare (): void
   /** numbers up to this one have been used, before we started */
@@ -81,8 +81,8 @@ export function createAnnouncer ({ self, key, clock, state, addresses, publish, 
       stopped = false
       plan(0)
     },
-    soon () {
-      plan(Math.max(0, announcedAt + ANNOUNCE_PAUSE_MILLISECONDS - clock.steady()))
+    soon (pause = ANNOUNCE_PAUSE_MILLISECONDS) {
+      plan(Math.max(0, announcedAt + pause - clock.steady()))
     },
     compare () {
       const now = state()

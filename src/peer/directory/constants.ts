@@ -28,6 +28,9 @@ export const ANNOUNCE_MILLISECONDS = 5_000
 /** Changes that come together are announced once, and so are new neighbours of a node that joins many. */
 export const ANNOUNCE_PAUSE_MILLISECONDS = 500
 
+/** At further neighbours, though, no more often than that: in a swarm that starts they come one after another, and every announcement goes to everybody. */
+export const NEIGHBOUR_PAUSE_MILLISECONDS = 2_000
+
 /** Clocks of two machines may differ by so much: those kept by NTP differ by less than a second, those set by hand by more than this. */
 export const CLOCK_SKEW_MILLISECONDS = 30_000
 
@@ -107,10 +110,18 @@ export const DIAL_MILLISECONDS = 12_000
 export const ALONE_MILLISECONDS = 5_000
 /** Peers that mDNS and the DHT have named. */
 export const MAXIMUM_NAMED_PEERS = 256
-/** The DHT is asked after so long, and twice as long each time, while neighbours are wanted. */
-export const DHT_PAUSE_MILLISECONDS = 10_000
+/** The DHT is asked after so long, and twice as long each time, while neighbours are wanted that nobody else knows. */
+export const DHT_PAUSE_MILLISECONDS = 4_000
 export const MAXIMUM_DHT_PAUSE_MILLISECONDS = 5 * 60_000
 export const DHT_FIND_MILLISECONDS = 15_000
+/** A peer of the DHT that has just been met is in its table by then. */
+export const DHT_MET_MILLISECONDS = 500
+/** Who knows others of its model already does not hurry to be found through the DHT: in a swarm that starts, everybody would connect to everybody. Up to twice as long, drawn at random. */
+export const DHT_FIRST_PROVIDE_MILLISECONDS = 60_000
+/** For the same reason a node looks who is close to it in the DHT only after so long, up to twice as long. */
+export const DHT_SELF_MILLISECONDS = 60_000
+/** Each question is taken to the eight nodes that are closest to its answer, and all peers of a model provide the same: more would only be more connections. Kademlia's 20, over ten paths at once, are for networks of strangers. */
+export const DHT_SIZE = { kBucketSize: 8, alpha: 3, disjointPaths: 2 }
 /** Provider records live for 48 hours; a node that has lost sight of those who keep its record gives it anew. */
 export const DHT_PROVIDE_MILLISECONDS = 30 * 60_000
 /** Everybody answers every question of mDNS to everybody: asked seldom, since the first question finds all who are there. */
@@ -166,6 +177,8 @@ export const REACHABILITY_MILLISECONDS = 10 * 60_000
 export const REACHABILITY_AGAIN_MILLISECONDS = 60_000
 /** Four ports, one after the other, and the question. */
 export const ASK_DIAL_BACK_MILLISECONDS = MAXIMUM_PORTS * DIAL_BACK_MILLISECONDS + 3_000
+/** One peer is asked, and then perhaps others. */
+export const REACHABILITY_CHECK_MILLISECONDS = 2 * ASK_DIAL_BACK_MILLISECONDS
 
 /** Of circuit relay v2. */
 export const RELAY_HOP_PROTOCOL = '/libp2p/circuit/relay/0.2.0/hop'

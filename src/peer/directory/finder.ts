@@ -70,16 +70,17 @@ export function createFinder (init: FinderInit): Finder {
     const near = new Set([...running.neighbours(id), ...records.map(({ peerId }) => peerId)].filter(peerId => connected.has(peerId)))
     const wanted = WANTED_NEIGHBOURS - near.size
     if (wanted <= 0) return
-    providers?.look()
+    const room = Math.min(wanted, DIALS_AT_ONCE - dialling.size)
     const chosen = chooseDials({
       groups: [records, [...named].map(([, candidate]) => candidate), remembered?.peers(id) ?? []],
       taken: new Set([self, ...connected, ...dialling]),
       history: peerId => history.get(peerId),
-      wanted: Math.min(wanted, DIALS_AT_ONCE - dialling.size),
+      wanted: room,
       now: clock.steady(),
       random: Math.random
     })
     for (const candidate of chosen) dial(candidate).then(look, () => {})
+    if (chosen.length < room) providers?.look()
   }
 
   function tick (): void {
