@@ -45,9 +45,9 @@ export const MAXIMUM_RECORDS = 2048
 export const SEQUENCE_MEMORY_MILLISECONDS = 60 * 60_000
 export const MAXIMUM_SEQUENCES = 8192
 
-/** A suspected peer is out for so long, and twice as long each time it is suspected again. */
+/** A suspected peer is out for so long, and twice as long each time it is suspected again; no longer than a client waits for somebody to host a unit, since it may be the only one, with a link that is cut now and then. */
 export const SUSPECT_MILLISECONDS = 5_000
-export const MAXIMUM_SUSPECT_MILLISECONDS = 5 * 60_000
+export const MAXIMUM_SUSPECT_MILLISECONDS = 20_000
 /** Suspicions are forgotten after so long without another one. */
 export const SUSPECT_MEMORY_MILLISECONDS = 10 * 60_000
 /** Peers that are remembered for suspicions. */
