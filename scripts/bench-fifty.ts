@@ -134,7 +134,8 @@ async function main (): Promise<boolean> {
   const atStart = median(processorMilliseconds(processes.slice(1)))
   say(`${count - 1} processes are ready after ${ready.toFixed(1)} s; each has used ${atStart.toFixed(0)} ms of processor`)
   const formed = await untilAllKnown(processes, started)
-  say(`everybody knows everybody ${formed.seconds.toFixed(1)} s after the first of them was started, and knew peers for all layers after ${formed.covered.toFixed(1)} s at the latest`)
+  const formedProcessor = processorMilliseconds(processes).reduce((sum, used) => sum + used, 0) / 1000
+  say(`everybody knows everybody ${formed.seconds.toFixed(1)} s after the first of them was started, and knew peers for all layers after ${formed.covered.toFixed(1)} s at the latest; all of them have used ${formedProcessor.toFixed(0)} s of processor`)
   const whole = await ask(processes[1].ready.addresses[0])
   const before = processorMilliseconds(processes)
   await pause(Number(values.rest) * 1000)
@@ -164,6 +165,7 @@ async function main (): Promise<boolean> {
       startProcessorMilliseconds: atStart,
       coveredSeconds: formed.covered,
       formedSeconds: formed.seconds,
+      formedProcessorSeconds: formedProcessor,
       restMillisecondsPerSecond: median(rest),
       residentBytes: median(memory),
       residentBytesMost: maximum(memory),

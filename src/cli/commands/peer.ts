@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { Option } from 'commander'
 import { addAccessOptions, checkInvited, looksLikeInvite, readAccess, readAllowList } from '../access.ts'
@@ -122,6 +123,8 @@ async function runPeer (context: Context, flags: RunFlags): Promise<void> {
         const invite = await inviteOf(node, model.modelId, flags.key)
         const removeInvite = await keepInvite(dataDirectory, invite)
         context.onExit(removeInvite)
+        // what has been compiled is there for the next peer of this machine, though this one may run for months, or be killed
+        flushCompileCache()
         await sayReady(context, flags, model, { event: 'ready', peerId: node.peerId, addresses: node.addresses, range, units: describeUnits(range, model.architecture.layerCount), model: { name: model.name, modelId: model.modelId }, invite: flags.key === undefined ? invite ?? null : null }, share !== undefined)
         await untilAborted(asked)
         removeInvite()
