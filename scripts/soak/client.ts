@@ -15,6 +15,8 @@ export interface Outcome {
   /** by code: openings that failed, and sessions that have said that they cannot go on for now */
   refused: Record<string, number>
   interrupted: Record<string, number>
+  /** their words */
+  interruptions: string[]
   /** sessions given up after such errors */
   lost: number
   /** errors without a code, and sessions that said nothing for too long */
@@ -27,7 +29,7 @@ export interface Outcome {
   repairMilliseconds: number[]
 }
 
-export const emptyOutcome = (): Outcome => ({ tokens: 0, sessions: 0, texts: 0, wrong: [], refused: {}, interrupted: {}, lost: 0, unclear: [], pauses: [], waits: [], repairs: 0, repairMilliseconds: [] })
+export const emptyOutcome = (): Outcome => ({ tokens: 0, sessions: 0, texts: 0, wrong: [], refused: {}, interrupted: {}, interruptions: [], lost: 0, unclear: [], pauses: [], waits: [], repairs: 0, repairMilliseconds: [] })
 
 /** Longer than all that a session waits for: its opening, a stalled step, and a repair. */
 const SILENCE_MILLISECONDS = 150_000
@@ -140,6 +142,7 @@ function createTalk ({ node, model, addresses, random, outcome }: ClientInit) {
         const code = codeOf(error)
         if (code === undefined) throw error
         outcome.interrupted[code] = (outcome.interrupted[code] ?? 0) + 1
+        outcome.interruptions.push((error as Error).message)
       } finally {
         clearTimeout(watchdog)
       }

@@ -93,6 +93,7 @@ function sum (one: Outcome, other: Outcome): Outcome {
     wrong: [...one.wrong, ...other.wrong],
     refused: counts(one.refused, other.refused),
     interrupted: counts(one.interrupted, other.interrupted),
+    interruptions: [...one.interruptions, ...other.interruptions],
     lost: one.lost + other.lost,
     unclear: [...one.unclear, ...other.unclear],
     pauses: [...one.pauses, ...other.pauses],

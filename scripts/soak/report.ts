@@ -22,6 +22,7 @@ export interface Report extends Omit<Run, 'outcome' | 'residentBytes'> {
   unclear: string[]
   refused: Record<string, number>
   interrupted: Record<string, number>
+  interruptions: string[]
   lost: number
   repairs: { number: number, median: number, worst: number }
   /** what a reader sees of a repair; and of one that had to wait for somebody to host a layer */
@@ -36,7 +37,7 @@ export interface Report extends Omit<Run, 'outcome' | 'residentBytes'> {
 const LEAST_SECONDS_FOR_TRENDS = 480
 
 export function summarise ({ outcome, residentBytes, ...run }: Run): Report {
-  const { tokens, sessions, texts, wrong, unclear, refused, interrupted, lost } = outcome
+  const { tokens, sessions, texts, wrong, unclear, refused, interrupted, interruptions, lost } = outcome
   const spread = (values: number[]) => ({ number: values.length, median: values.length === 0 ? 0 : median(values), worst: values.length === 0 ? 0 : maximum(values) })
   const grown = run.seconds < LEAST_SECONDS_FOR_TRENDS ? [] : run.trends.filter(({ flat }) => !flat)
   const bars: Array<[boolean, string]> = [
@@ -56,6 +57,7 @@ export function summarise ({ outcome, residentBytes, ...run }: Run): Report {
     unclear,
     refused,
     interrupted,
+    interruptions,
     lost,
     repairs: spread(outcome.repairMilliseconds),
     pauses: spread(outcome.pauses),
@@ -83,6 +85,7 @@ export function reportLines (report: Report): string[] {
       ...report.trends.map(({ name, first, last, most, flat }) => [name, figure(name, first), figure(name, last), figure(name, most), flat ? 'flat' : 'GROWS'])
     ]),
     '',
+    ...[...new Set(report.interruptions)].slice(0, 10),
     ...[...new Set(report.wrong)].slice(0, 10),
     ...[...new Set(report.unclear)].slice(0, 10),
     ...report.oddities.slice(0, 20),

@@ -106,8 +106,8 @@ export const DIAL_BACKOFF_MILLISECONDS = 2_000
 export const MAXIMUM_DIAL_BACKOFF_MILLISECONDS = 5 * 60_000
 /** A dial of the finder, over all addresses of a peer. */
 export const DIAL_MILLISECONDS = 12_000
-/** Addresses to join are tried again this often while nobody at all is connected. */
-export const ALONE_MILLISECONDS = 5_000
+/** Addresses to join are tried again so soon while nobody at all is connected, or up to twice as late, drawn at random: those who were turned away together do not come together again. */
+export const ALONE_MILLISECONDS = 4_000
 /** Peers that mDNS and the DHT have named. */
 export const MAXIMUM_NAMED_PEERS = 256
 /** The DHT is asked after so long, and twice as long each time, while neighbours are wanted that nobody else knows. */

@@ -23,7 +23,7 @@ describe('directory: joiner', () => {
         return { remotePeer: other }
       }
     } as unknown as JoinerInit['libp2p']
-    const made = createJoiner({ libp2p, join, clock, log: defaultLogger().forComponent('test') })
+    const made = createJoiner({ libp2p, join, clock, random: () => 0.25, log: defaultLogger().forComponent('test') })
     const pass = async (milliseconds: number): Promise<void> => {
       for (let second = 0; second < milliseconds; second += 1000) {
         clock.pass(1000)
