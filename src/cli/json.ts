@@ -199,6 +199,17 @@ export interface CompressJson extends CompressReport {
   peakBytes: number
 }
 
+export interface DeriveJson {
+  /** path of the manifest that was written */
+  manifest: string
+  modelId: string
+  /** modelId of the package */
+  from: string
+  rank: number
+  /** how many matrices had a larger rank */
+  matrices: number
+}
+
 export interface VerifyJson {
   directory: string
   modelId: string

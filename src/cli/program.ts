@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { defineBench } from './commands/bench.ts'
 import { defineChat } from './commands/chat.ts'
 import { defineCompress } from './commands/compress.ts'
+import { defineDerive } from './commands/derive.ts'
 import { defineDoctor } from './commands/doctor.ts'
 import { defineDrain } from './commands/drain.ts'
 import { defineInspect } from './commands/inspect.ts'
@@ -57,6 +58,7 @@ Examples:
   defineModels(program, context)
   defineInspect(program, context)
   defineCompress(program, context)
+  defineDerive(program, context)
   defineVerify(program, context)
   definePerplexity(program, context)
   defineLogits(program, context)

@@ -45,7 +45,7 @@ export interface FactorOptions extends ProgressOptions {
 export interface RandomisedOptions extends FactorOptions {
   /** of the Gaussian test matrix; equal seeds give equal bits */
   seed: number
-  /** extra columns of the test matrix: `p` of Halko et al. */
+  /** extra columns of the test matrix: `p` of Halko et al.; by default half as many as the rank, and 10 at least */
   oversampling?: number
   /** products with A·Aᵀ after the first one, each made orthonormal: `q` of Halko et al.; at least 1 */
   powerIterations?: number

@@ -8,7 +8,7 @@ import type { PackageDescription } from '../../../src/model/index.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { examples, expectAsDocumented } from './documented.ts'
 import { lastLine, run } from './fake-terminal.ts'
-import type { BenchJson, CompressJson, LogitsJson, PerplexityJson, PlanJson, PromptJson, VerifyJson } from '../../../src/cli/json.ts'
+import type { BenchJson, CompressJson, DeriveJson, LogitsJson, PerplexityJson, PlanJson, PromptJson, VerifyJson } from '../../../src/cli/json.ts'
 
 const file = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
 const model = file('models/sotu-4m')
@@ -26,7 +26,7 @@ describe('cli/json, the contract of --json', () => {
   const prompt = ['prompt', 'The state of the', '--model', model, '--local', 'all', '--max-tokens', '5']
 
   it('is documented for every command', () => {
-    expect([...examples.keys()]).to.have.members(['error', 'prompt', 'peer', 'invite', 'doctor', 'status', 'swarm', 'perplexity', 'logits', 'bench', 'plan', 'pull', 'models', 'inspect', 'inspectPackage', 'compress', 'verify'])
+    expect([...examples.keys()]).to.have.members(['error', 'prompt', 'peer', 'invite', 'doctor', 'status', 'swarm', 'perplexity', 'logits', 'bench', 'plan', 'pull', 'models', 'inspect', 'inspectPackage', 'compress', 'derive', 'verify'])
   })
 
   it('of failures', async () => {
@@ -123,7 +123,7 @@ describe('cli/json, the contract of --json', () => {
     expect(value.tokensPerSecond.many).to.be.closeTo(1000 / value.slowestMilliseconds, 1e-9)
   })
 
-  it('of compress and verify', async function () {
+  it('of compress, derive and verify', async function () {
     this.timeout(60_000)
     const directory = folder.path('compressed')
     const few = ['--tokens', '512', '--held-out', '128', '--window', '128', '--threads', '1']
@@ -138,6 +138,13 @@ describe('cli/json, the contract of --json', () => {
     expectAsDocumented(verified, 'verify')
     expect(verified).to.include({ sound: true, modelId: report.package.modelId })
     expect(verified.errors).to.have.length(57)
+
+    const derived = await json<DeriveJson>('derive', directory, '--rank', '0')
+    expectAsDocumented(derived, 'derive')
+    // all matrices but the embedding
+    expect(derived).to.include({ from: report.package.modelId, rank: 0, matrices: 56 })
+    expect((await openModel(derived.manifest)).modelId).to.equal(derived.modelId).and.not.to.equal(derived.from)
+    expect((await run(['derive', directory, '--rank', '8'])).errors).to.match(/no matrix has a rank above 8/)
 
     const blob = verified.files.find(({ holds }) => holds.includes('layer 3'))!.path
     const bytes = readFileSync(blob)

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { createProgram } from '../../../src/cli/program.ts'
 import { createTerminal, lastLine, run } from './fake-terminal.ts'
 
-const commands = ['prompt', 'chat', 'peer', 'swarm', 'pull', 'models', 'inspect', 'perplexity', 'logits', 'bench', 'plan', 'compress', 'verify', 'invite', 'key', 'doctor', 'status', 'peers', 'drain']
+const commands = ['prompt', 'chat', 'peer', 'swarm', 'pull', 'models', 'inspect', 'perplexity', 'logits', 'bench', 'plan', 'compress', 'derive', 'verify', 'invite', 'key', 'doctor', 'status', 'peers', 'drain']
 
 describe('cli/main', () => {
   const wrong: Array<[string, string[], RegExp]> = [
@@ -29,6 +29,7 @@ describe('cli/main', () => {
     ['a budget that is no size', ['compress', '--out', '/tmp/none/x', '--budget', 'much'], /not a number of bytes/],
     ['a rank without a mode', ['compress', '--out', '/tmp/none/x', '--rank', '16'], /only with --mode/],
     ['a rank that is no multiple of 8', ['compress', '--out', '/tmp/none/x', '--mode', 'q4+svd', '--rank', '12'], /multiple of 8/],
+    ['ranks to derive that are no multiple of 8', ['derive', '.', '--rank', '12'], /multiple of 8/],
     ['weighted errors without a source', ['verify', '.', '--weighted'], /only with --source/],
     ['more peers than layers', ['swarm', '--peers', '9', '--prompt', 'x'], /at most 8/],
     ['a plan for no machines', ['plan'], /no machines/],

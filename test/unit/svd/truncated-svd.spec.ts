@@ -1,7 +1,9 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
+import { fileURLToPath } from 'node:url'
+import { openModel, readTensor } from '../../../src/model/index.ts'
 import {
-  DecompositionError, InvalidProblemError, frobeniusError, randomisedSvd, reconstruct, subtract, transpose, truncatedSvd
+  DecompositionError, InvalidProblemError, frobeniusError, plainFactors, predictedError, randomisedSvd, reconstruct, subtract, transpose, truncatedSvd
 } from '../../../src/svd/index.ts'
 import type { Matrix, TruncatedSvd } from '../../../src/svd/index.ts'
 import { expectOrthonormalColumns, matrixWithSpectrum, randomMatrix } from '../../support/matrices.ts'
@@ -66,6 +68,18 @@ describe('svd: randomised', () => {
           expect(errorOf(matrix, svd)).to.be.within(optimum * (1 - 1e-9), optimum * 1.02)
         }
       }
+    }
+  })
+
+  it('stays there at large ranks of real weights, whose spectra are the flattest', async function () {
+    const model = await openModel(fileURLToPath(new URL('../../../models/sotu-4m', import.meta.url)))
+    const tensor = model.unit(1).tensors.gate!
+    const [rows, columns] = tensor.shape
+    const matrix = { rows, columns, data: Float64Array.from(readTensor(tensor)) }
+    const optima = plainFactors(matrix, { rank: 128 })
+    for (const rank of [64, 128]) {
+      const error = errorOf(matrix, randomisedSvd(matrix, { rank, seed: 1 }))
+      expect(error).to.be.within(predictedError(optima, rank) * (1 - 1e-9), predictedError(optima, rank) * 1.02)
     }
   })
 
