@@ -68,7 +68,7 @@ export async function startClients (init: Omit<ClientsInit, 'clients'>, processe
         const answer = once(child, 'message', { signal: AbortSignal.timeout(ANSWER_MILLISECONDS) })
         send(child, { type: 'ask' })
         const [{ memory }] = await answer as [FromClients]
-        samples.push({ seconds, residentBytes: memory.rss, heapBytes: memory.heapUsed, handles: openHandles(child.pid!) })
+        samples.push({ seconds, residentBytes: memory.rss, heapBytes: memory.heapUsed, externalBytes: memory.external, handles: openHandles(child.pid!) })
       }))
     },
     async end (milliseconds) {

@@ -9,6 +9,8 @@ export interface Needs {
   residentBytes: number
   /** of JavaScript, after a garbage collection */
   heapBytes: number
+  /** beside it: buffers, and what native code says it needs for JavaScript */
+  externalBytes: number
   /** undefined where the system does not tell */
   handles: number | undefined
 }
@@ -28,6 +30,8 @@ export interface Trend {
   first: number
   last: number
   most: number
+  /** medians of sixths of the run */
+  course: number[]
   /** whether the last third is what noise could make of the first one */
   flat: boolean
 }
@@ -37,8 +41,10 @@ const WARM_UP_SECONDS = 60
 
 /** By how much a process may need more at the end than at the beginning: a share, and so much. */
 const SLACK = {
-  residentBytes: { share: 0.1, plus: 10e6 },
+  // beside what is in use, this has what the system's allocator does not give back: it rises with the load, and comes to rest
+  residentBytes: { share: 0.25, plus: 10e6 },
   heapBytes: { share: 0.1, plus: 4e6 },
+  externalBytes: { share: 0.1, plus: 4e6 },
   handles: { share: 0.1, plus: 6 }
 }
 
@@ -49,6 +55,8 @@ export function trends (name: string, samples: readonly Needs[]): Trend[] {
     const values = warm.flatMap(sample => sample[what] ?? [])
     if (values.length < 3) return []
     const [first, last] = [median(values.slice(0, third)), median(values.slice(-third))]
-    return [{ name: `${name}: ${what}`, first, last, most: maximum(values), flat: last <= first * (1 + SLACK[what].share) + SLACK[what].plus }]
+    const sixth = Math.max(1, Math.ceil(values.length / 6))
+    const course = Array.from({ length: Math.ceil(values.length / sixth) }, (_value, index) => median(values.slice(index * sixth, (index + 1) * sixth)))
+    return [{ name: `${name}: ${what}`, first, last, most: maximum(values), course, flat: last <= first * (1 + SLACK[what].share) + SLACK[what].plus }]
   })
 }

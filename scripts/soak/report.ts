@@ -81,8 +81,8 @@ export function reportLines (report: Report): string[] {
     `a peer needs ${(report.residentBytesMedian / 1e6).toFixed(0)} MB (median)`,
     '',
     ...tableLines([
-      ['what', 'first third', 'last third', 'most', ''],
-      ...report.trends.map(({ name, first, last, most, flat }) => [name, figure(name, first), figure(name, last), figure(name, most), flat ? 'flat' : 'GROWS'])
+      ['what', 'first third', 'last third', 'most', 'course', ''],
+      ...report.trends.map(({ name, first, last, most, course, flat }) => [name, figure(name, first), figure(name, last), figure(name, most), course.map(value => name.endsWith('Bytes') ? Math.round(value / 1e6) : value).join(' '), flat ? 'flat' : 'GROWS'])
     ]),
     '',
     ...[...new Set(report.interruptions)].slice(0, 10),

@@ -141,7 +141,7 @@ export async function createSoakSwarm ({ model, random }: SoakSwarmInit): Promis
         const memory = await process.memory()
         if (memory === undefined) return
         residentBytes.push(memory.rss)
-        if (stays) needs.push({ seconds, residentBytes: memory.rss, heapBytes: memory.heapUsed, handles: openHandles(process.pid) })
+        if (stays) needs.push({ seconds, residentBytes: memory.rss, heapBytes: memory.heapUsed, externalBytes: memory.external, handles: openHandles(process.pid) })
       }))
     },
     async stop () {
