@@ -136,6 +136,10 @@ async function main (): Promise<boolean> {
   const formed = await untilAllKnown(processes, started)
   const formedProcessor = processorMilliseconds(processes).reduce((sum, used) => sum + used, 0) / 1000
   say(`everybody knows everybody ${formed.seconds.toFixed(1)} s after the first of them was started, and knew peers for all layers after ${formed.covered.toFixed(1)} s at the latest; all of them have used ${formedProcessor.toFixed(0)} s of processor`)
+  if (formed.seconds === Infinity) {
+    say('broken: they have not found each other; is the machine free?')
+    return false
+  }
   const whole = await ask(processes[1].ready.addresses[0])
   const before = processorMilliseconds(processes)
   await pause(Number(values.rest) * 1000)

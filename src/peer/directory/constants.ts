@@ -97,6 +97,8 @@ export const WRITE_REMEMBERED_MILLISECONDS = 10_000
 
 /** Neighbours of the same model that a node wants: with six drawn at random, a swarm holds together when half of it dies at once. */
 export const WANTED_NEIGHBOURS = 6
+/** So many it wants at once; the others one or two at a time, as others come in. */
+export const LEAST_NEIGHBOURS = 2
 /** How often a node looks whether it has them. */
 export const FIND_MILLISECONDS = 5_000
 /** Dials of the finder that are under way at once: in a swarm that starts, others come in meanwhile, and a handshake costs both sides. */
