@@ -21,6 +21,13 @@ export type {
   TensorDescription, TensorRole, TensorSource, TensorType, TextStream, Tokenizer, UnitName, UnitRange, UnitSource
 } from './model/index.ts'
 
+// compression of a model into a package (docs/compression.md)
+export { calibrationText, compressModel, defaultCalibrationText, measureModel, plotReport } from './svd/index.ts'
+export type {
+  BaseMode, BudgetPlan, CalibrationText, CompressInit, CompressionPlan, CompressOptions, CompressProgress, CompressReport, FixedPlan,
+  MatrixMode, MatrixReport, MeasuredMatrix, MeasureInit, MeasureOptions, ModeLimit, RangeBudgetPlan, WindowOptions
+} from './svd/index.ts'
+
 // engines: `createEngine` serves, the other two check it
 export { availableVariants, createEngine, createOracleEngine, createReferenceEngine, keyValueBytesPerPosition, unitName } from './engine/index.ts'
 export type {
@@ -69,6 +76,10 @@ export {
   InvalidRangeError, KeyValueBudgetError, NotFiniteError, SessionBusyError, SessionLimitError, UnknownSessionError,
   UnsupportedModelError as UnsupportedByEngineError, UnsupportedProfileError, WorkerFailedError
 } from './engine/index.ts'
+export {
+  BudgetTooSmallError, CalibrationMemoryError, CalibrationNotFiniteError, CalibrationTextTooShortError, CompressionOptionError,
+  DecompositionError, InvalidProblemError, OtherSourceError, SvdError, WorkerCrashedError
+} from './svd/index.ts'
 export { InvalidMachineError, InvalidPlanOptionError, NoPlanError, PartitionError, ZeroCapacityError } from './partition/index.ts'
 export {
   BlocksUnavailableError, CapacityError, DeadlineError, DialRefusedError, FrameError, FrameVersionError, IncompatibleVersionError,

@@ -74,6 +74,9 @@ export const REBIND_MILLISECONDS = 60_000
 /** A repair takes a second or so: who has not bound a session anew by then may have to begin it again, if others want the room. */
 export const SUSPENDED_EVICT_MILLISECONDS = 10_000
 
+/** Who opens a session to use it sends its first step at once; one that was never used holds nothing that others would miss. */
+export const UNUSED_EVICT_MILLISECONDS = 10_000
+
 /** How long a peer that drains waits for clients to move their sessions. */
 export const DRAIN_MILLISECONDS = 30_000
 
@@ -88,6 +91,12 @@ export const WRITE_BUFFER_BYTES = 64 << 20
 export const LINK_QUEUE_BYTES = 48 << 20
 /** Above this a stage runs no more steps whose results go to the stream. */
 export const LINK_HIGH_WATER_BYTES = 2 << 20
+
+/**
+ * Who has read nothing for so long, while something waits for it, has stopped; no step is waited for longer. Whoever is
+ * in the midst of its work is probed and found out much sooner.
+ */
+export const LINK_STALL_MILLISECONDS = 60_000
 
 /** Streams of one peer: one for each direction, and a few that are just being replaced. */
 export const MAXIMUM_INBOUND_STREAMS = 8
@@ -219,11 +228,24 @@ export const LOWEST_DIALLED_PORT = 1024
  * peers of one machine, or of one home network, are one host.
  */
 export const INBOUND_CONNECTIONS_PER_SECOND = 100
-/** Default 10: a swarm that starts at once on one machine needs more. */
+/**
+ * Connections whose other side has not proved who it is. libp2p's default of 10 is too few for a swarm that starts at
+ * once on one machine; beyond this number the host that has most of them loses its oldest.
+ */
 export const PENDING_INBOUND_CONNECTIONS = 100
 
-/** As libp2p has it: a peer of a large swarm needs its neighbours, its clients and the stages beside it. */
+/** As libp2p has it: a peer of a large swarm needs its neighbours, its clients and the stages beside it. Beyond this number the least used one of the host that has most is closed. */
 export const MAXIMUM_CONNECTIONS = 300
+
+/**
+ * Where libp2p itself refuses whoever comes: never, as long as ours are kept to their numbers. It would keep those that
+ * are there, and so whoever came first in great number.
+ */
+export const LIBP2P_PENDING_CONNECTIONS = 2 * PENDING_INBOUND_CONNECTIONS
+export const LIBP2P_CONNECTIONS = MAXIMUM_CONNECTIONS + LIBP2P_PENDING_CONNECTIONS
+
+/** Yamux's default is 1,000. Protocols have far lower limits of their own; the rest is for a relay, which opens one for each connection that goes through it. */
+export const MAXIMUM_STREAMS_PER_CONNECTION = 400
 
 /** One address of a peer: the next ones are tried after it. TCP and noise take four round trips, but a machine on which fifty peers start at once needs seconds for a handshake. */
 export const ADDRESS_DIAL_MILLISECONDS = 6_000

@@ -1,11 +1,13 @@
 import type { Logger, Stream } from '@libp2p/interface'
-import { LINK_QUEUE_BYTES } from './constants.ts'
+import { LINK_QUEUE_BYTES, LINK_STALL_MILLISECONDS } from './constants.ts'
 import { FrameError, PeerError } from './errors.ts'
 import { createFramer, decodeFrame, encodeFrame } from './wire/index.ts'
 import type { Chunk, Frame, FrameInit } from './wire/index.ts'
 
 export interface LinkHandlers {
   onFrame: (frame: Frame, link: Link) => void
+  /** how many bytes are held of a frame that has not come whole; called when that changes */
+  onHeld?: (bytes: number, link: Link) => void
   /** called once, after the last frame */
   onClose: (link: Link, error: Error | undefined) => void
 }
@@ -36,6 +38,8 @@ export interface LinkInit {
   cap: number
   /** frames a second on average; four seconds' worth in a burst. Default: no limit */
   framesPerSecond?: number
+  /** the stream is given up when the other side reads nothing for so long, while something waits for it; default 60,000 */
+  stallMilliseconds?: number
   log: Logger
   handlers: LinkHandlers
 }
@@ -52,6 +56,10 @@ export function createLink (init: LinkInit): Link {
   let queuedBytes = 0
   let closed = false
   let failure: Error | undefined
+  let heldBytes = 0
+  /** bytes that were ever to be sent */
+  let given = 0
+  let stall: NodeJS.Timeout | undefined
   const takeToken = tokenBucket(init.framesPerSecond)
 
   const framer = createFramer(init.cap, bytes => {
@@ -73,6 +81,7 @@ export function createLink (init: LinkInit): Link {
   function finish (error: Error | undefined): void {
     if (closed) return
     closed = true
+    clearTimeout(stall)
     queue.length = 0
     queuedBytes = 0
     try {
@@ -92,6 +101,29 @@ export function createLink (init: LinkInit): Link {
     if (queue.length === 0 && !closed) for (const listener of drainListeners) listener()
   }
 
+  function read (chunk: Chunk): void {
+    framer.push(chunk)
+    if (closed || framer.bufferedBytes === heldBytes) return
+    heldBytes = framer.bufferedBytes
+    handlers.onHeld?.(heldBytes, link)
+  }
+
+  const slowReader = (what: string): PeerError => new PeerError('SlowReaderError', 'ERR_SLOW_READER', `peer ${peer} ${what}: ${queuedBytes + stream.writeBufferLength} bytes wait`)
+
+  /** Looks now and then whether the other side still reads, as long as anything waits for it. */
+  function watch (): void {
+    if (stall !== undefined || closed || !stream.writableNeedsDrain) return
+    const waits = (): number => queuedBytes + stream.writeBufferLength
+    const { stallMilliseconds = LINK_STALL_MILLISECONDS } = init
+    const taken = given - waits()
+    stall = setTimeout(() => {
+      stall = undefined
+      if (stream.writableNeedsDrain && given - waits() === taken) link.abort(slowReader(`has read nothing for ${stallMilliseconds / 1000} s`))
+      else watch()
+    }, stallMilliseconds)
+    stall.unref()
+  }
+
   const link: Link = {
     peer,
     remoteAddress,
@@ -105,13 +137,15 @@ export function createLink (init: LinkInit): Link {
       if (closed) return
       guard('sending', () => {
         const bytes = encodeFrame(frame)
+        given += bytes.length
         if (queue.length === 0 && !stream.writableNeedsDrain) {
           stream.send(bytes)
-          return
+        } else {
+          queue.push(bytes)
+          queuedBytes += bytes.length
+          if (queuedBytes > LINK_QUEUE_BYTES) throw slowReader('does not read')
         }
-        queue.push(bytes)
-        queuedBytes += bytes.length
-        if (queuedBytes > LINK_QUEUE_BYTES) throw new PeerError('SlowReaderError', 'ERR_SLOW_READER', `peer ${peer} does not read: ${queuedBytes} bytes wait`)
+        watch()
       })
     },
     onDrain (listener) {
@@ -135,7 +169,7 @@ export function createLink (init: LinkInit): Link {
     }
   }
 
-  stream.addEventListener('message', event => guard('reading', () => framer.push(event.data as Chunk)))
+  stream.addEventListener('message', event => guard('reading', () => read(event.data as Chunk)))
   // libp2p resumes its own buffer in a microtask of the same event: flush after it
   stream.addEventListener('drain', () => queueMicrotask(() => guard('flushing', flush)))
   stream.addEventListener('remoteCloseWrite', () => {

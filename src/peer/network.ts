@@ -13,9 +13,10 @@ import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import type { ServiceFactoryMap } from 'libp2p'
 import {
-  ADDRESS_DIAL_MILLISECONDS, INBOUND_CONNECTIONS_PER_SECOND, MAXIMUM_CONNECTIONS, PENDING_INBOUND_CONNECTIONS, READ_BUFFER_BYTES, SOFTWARE, STREAM_WINDOW_BYTES, WRITE_BUFFER_BYTES
+  ADDRESS_DIAL_MILLISECONDS, INBOUND_CONNECTIONS_PER_SECOND, LIBP2P_CONNECTIONS, LIBP2P_PENDING_CONNECTIONS, MAXIMUM_STREAMS_PER_CONNECTION, PENDING_INBOUND_CONNECTIONS,
+  READ_BUFFER_BYTES, SOFTWARE, STREAM_WINDOW_BYTES, WRITE_BUFFER_BYTES
 } from './constants.ts'
-import { BoundedDatastore, canonicalPeerId, createGater, dhtService, gossipService, mdnsDiscovery, preSharedKeyProtector, relayParts } from './directory/index.ts'
+import { BoundedDatastore, canonicalPeerId, createGater, createPendingConnections, dhtService, gossipService, mdnsDiscovery, preSharedKeyProtector, relayParts } from './directory/index.ts'
 import type { PeerNodeInit } from './types.ts'
 
 /** Parts of libp2p that it does not show to its users. */
@@ -85,13 +86,14 @@ export async function createNetwork (init: PeerNodeInit, privateKey: PrivateKey)
     connectionGater: createGater({
       allow: network.allow === undefined ? undefined : new Set(network.allow.map(canonicalPeerId)),
       connections: peerId => libp2p.getConnections(peerId),
+      pending: createPendingConnections(PENDING_INBOUND_CONNECTIONS),
       onRefused: (peerId, reason) => onEvent?.({ type: 'peer:refused', peerId, reason })
     }),
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES, maxReadBufferLength: READ_BUFFER_BYTES, maxWriteBufferLength: WRITE_BUFFER_BYTES } })],
+    streamMuxers: [yamux({ maxInboundStreams: MAXIMUM_STREAMS_PER_CONNECTION, streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES, maxReadBufferLength: READ_BUFFER_BYTES, maxWriteBufferLength: WRITE_BUFFER_BYTES } })],
     connectionManager: {
-      maxConnections: MAXIMUM_CONNECTIONS,
+      maxConnections: LIBP2P_CONNECTIONS,
       inboundConnectionThreshold: INBOUND_CONNECTIONS_PER_SECOND,
-      maxIncomingPendingConnections: PENDING_INBOUND_CONNECTIONS,
+      maxIncomingPendingConnections: LIBP2P_PENDING_CONNECTIONS,
       addressDialTimeout: ADDRESS_DIAL_MILLISECONDS
     },
     // a stream for every ping, on every connection, every ten seconds, is a third of what a peer costs at rest; stages have their own probes

@@ -3,12 +3,12 @@ import type { Connection, Libp2p, Logger, PrivateKey } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import {
-  DEFAULT_DEADLINES, DEFAULT_LIMITS, INFO_PROTOCOL, MAXIMUM_HOSTED_RANGES, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS, STAGE_PROTOCOL
+  DEFAULT_DEADLINES, DEFAULT_LIMITS, INFO_PROTOCOL, MAXIMUM_CONNECTIONS, MAXIMUM_HOSTED_RANGES, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS, STAGE_PROTOCOL
 } from './constants.ts'
 import { createBlockServer } from './blocks/block-server.ts'
 import type { BlockServer } from './blocks/block-server.ts'
 import { BLOCKS_PROTOCOL, MAXIMUM_BLOCK_STREAMS } from './blocks/constants.ts'
-import { prepareDiscovery } from './directory/index.ts'
+import { keepCrowd, prepareDiscovery } from './directory/index.ts'
 import type { Discovery, OwnState } from './directory/index.ts'
 import { createDialBudget, dialableAddresses } from './dial-rules.ts'
 import { DeadlineError, DialRefusedError, InvalidAddressError, InvalidRequestError, NotStartedError, PeerError, PeerUnreachableError } from './errors.ts'
@@ -98,6 +98,12 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     if (blocks !== undefined) await libp2p.handle(BLOCKS_PROTOCOL, (stream, connection) => blocks.accept(stream, connection), { maxInboundStreams: MAXIMUM_BLOCK_STREAMS })
     const discovery = await prepareDiscovery({ init, network, key: privateKey, join: joined, state: announced })
     const all: Parts = { libp2p, links, log, privateKey, blocks, discovery, addresses }
+    keepCrowd({
+      libp2p,
+      maximum: MAXIMUM_CONNECTIONS,
+      inUse: ({ remoteAddr }) => all.server?.usedAddresses.has(remoteAddr.toString()) === true,
+      known: connection => discovery.neighbours.has(connection.remotePeer.toString()) || connection.streams.some(({ protocol }) => protocol === BLOCKS_PROTOCOL)
+    })
     if (hosts.length > 0) await serve(all)
     try {
       await libp2p.start()

@@ -1,6 +1,6 @@
 /** Packages for tests: made on the spot, with random weights. */
 import { createPackageWriter, openModel, tensorByteLength } from '../../src/model/index.ts'
-import type { Architecture, BlockStore, Compression, TensorRole, TensorType, UnitTensors } from '../../src/model/index.ts'
+import type { Architecture, BlockStore, Compression, PackedTensor, TensorRole, TensorType, UnitTensors } from '../../src/model/index.ts'
 import { expectedShape } from '../../src/model/config/index.ts'
 import { randomIntegers, smallArchitecture } from './random-weights.ts'
 import { tinyGgufBytes } from './tiny-models.ts'
@@ -24,6 +24,18 @@ export function randomUnit (architecture: Architecture, unit: number, type: Tens
     if (shape.length === 1) return [role, { type: 'F32', shape, bytes: new Uint8Array(new Float32Array(shape[0]).fill(1).buffer) }]
     return [role, { type, shape, bytes: randomBytesOf(shape[0] * tensorByteLength(type, shape[1])!, seed + 100 * unit + i) }]
   }))
+}
+
+/** The same with finite numbers: an engine loads it. */
+export function soundUnit (architecture: Architecture, unit: number, seed = 1): UnitTensors {
+  const tensors = randomUnit(architecture, unit, 'Q8_0', seed)
+  for (const tensor of Object.values(tensors)) {
+    if (tensor.type !== 'Q8_0') continue
+    const bytes = (tensor as PackedTensor).bytes as Uint8Array
+    // of each block of 34 bytes the first two are a 16-bit scale: 2^-9
+    for (let at = 0; at < bytes.length; at += 34) bytes.set([0, 0x18], at)
+  }
+  return tensors
 }
 
 type Folder = ReturnType<typeof temporaryFolder>

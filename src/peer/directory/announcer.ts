@@ -1,5 +1,5 @@
 import type { Logger, PrivateKey } from '@libp2p/interface'
-import { ANNOUNCE_MILLISECONDS, ANNOUNCE_PAUSE_MILLISECONDS } from './constants.ts'
+import { ANNOUNCE_MILLISECONDS, ANNOUNCE_PAUSE_MILLISECONDS, CLOCK_SKEW_MILLISECONDS, LIFE_MILLISECONDS } from './constants.ts'
 import { sealRecord } from './seal.ts'
 import type { AnnouncedState, Clock, PeerRecord } from './types.ts'
 
@@ -34,6 +34,14 @@ export interface Announcer {
   stop (): Promise<void>
 }
 
+/**
+ * The next number. A clock that was set back does not make it fall, since others would take it for an old one; but
+ * numbers of a clock that was far ahead for a moment are given up: nobody whose clock is right has taken them.
+ */
+function following (last: number, wall: number): number {
+  return last - wall > LIFE_MILLISECONDS + 2 * CLOCK_SKEW_MILLISECONDS ? wall : Math.max(last + 1, wall)
+}
+
 export function createAnnouncer ({ self, key, clock, state, addresses, publish, log }: AnnouncerInit): Announcer {
   let sequence = -1
   let last: { modelId: string, bytes: Uint8Array, at: number, essence: string } | undefined
@@ -46,7 +54,7 @@ export function createAnnouncer ({ self, key, clock, state, addresses, publish, 
     try {
       const now = read()
       if (now === undefined) return
-      sequence = Math.max(sequence + 1, clock.wall())
+      sequence = following(sequence, clock.wall())
       const at = announcedAt = clock.steady()
       const record: PeerRecord = { peerId: self, addresses: addresses(), ...now, sequence }
       const bytes = await sealRecord(record, key)

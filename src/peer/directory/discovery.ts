@@ -33,6 +33,8 @@ export interface DiscoveryParts {
 export interface Discovery {
   /** undefined where the node wants none */
   readonly directory: Directory | undefined
+  /** PeerIds of those that host the same model, as far as they say so and are heard */
+  readonly neighbours: ReadonlySet<string>
   /** what this node hosts has changed */
   changed (): void
   reachability (options?: AbortOptions): Promise<Reachability>
@@ -68,6 +70,7 @@ export async function prepareDiscovery (parts: DiscoveryParts): Promise<Discover
   if (discovery === undefined || running === undefined) {
     return {
       directory: undefined,
+      neighbours: new Set(),
       changed () {},
       reachability: async options => await watch.check(options),
       start: () => joiner.start(),
@@ -83,6 +86,10 @@ export async function prepareDiscovery (parts: DiscoveryParts): Promise<Discover
   await libp2p.handle(DIRECTORY_PROTOCOL, async (stream, connection) => await server.accept(stream, connection), { maxInboundStreams: MAXIMUM_DIRECTORY_STREAMS, runOnLimitedConnection: true })
   return {
     directory: running.directory,
+    get neighbours () {
+      const id = modelId()
+      return new Set(id === undefined ? [] : running.directory.records(id).map(({ peerId }) => peerId))
+    },
     changed: running.changed,
     reachability: async options => await watch.check(options),
     start () {

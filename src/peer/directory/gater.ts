@@ -1,10 +1,12 @@
 import type { Connection, ConnectionGater, PeerId } from '@libp2p/interface'
 import { MAXIMUM_CONNECTIONS_PER_PEER } from './constants.ts'
+import type { PendingConnections } from './pending-connections.ts'
 
 export interface GaterInit {
   /** PeerIds that may connect; undefined: anybody */
   allow: ReadonlySet<string> | undefined
   connections: (peerId: PeerId) => Connection[]
+  pending: PendingConnections
   /** a peer was refused, and why */
   onRefused: (peerId: string, reason: string) => void
 }
@@ -13,7 +15,7 @@ export interface GaterInit {
  * Who may connect. Decided as soon as noise has proved who it is: a stranger
  * gets no stream, and so no answer to any question.
  */
-export function createGater ({ allow, connections, onRefused }: GaterInit): ConnectionGater {
+export function createGater ({ allow, connections, pending, onRefused }: GaterInit): ConnectionGater {
   const deny = (peerId: PeerId, direction: string): boolean => {
     if (allow === undefined || allow.has(peerId.toString())) return false
     onRefused(peerId.toString(), `${direction} is not in the allow-list`)
@@ -21,9 +23,14 @@ export function createGater ({ allow, connections, onRefused }: GaterInit): Conn
   }
   return {
     denyDialPeer: peerId => deny(peerId, 'it was to be dialled, and'),
+    denyInboundConnection (connection) {
+      pending.add(connection)
+      return false
+    },
     denyInboundEncryptedConnection: peerId => deny(peerId, 'it wanted to connect, and'),
     denyOutboundEncryptedConnection: peerId => deny(peerId, 'it answered, and'),
-    denyInboundUpgradedConnection (peerId) {
+    denyInboundUpgradedConnection (peerId, connection) {
+      pending.remove(connection)
       if (connections(peerId).length < MAXIMUM_CONNECTIONS_PER_PEER) return false
       onRefused(peerId.toString(), `it has ${MAXIMUM_CONNECTIONS_PER_PEER} connections already`)
       return true

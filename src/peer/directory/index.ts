@@ -14,8 +14,10 @@ export { createNetworkKey, formatNetworkKey, parseNetworkKey } from './network-k
 export type { DialBackReport, Reachability, ReachabilityStatus } from './reachability.ts'
 // for the composition of a node
 export { BoundedDatastore } from './bounded-datastore.ts'
+export { keepCrowd } from './crowd.ts'
 export { createGater } from './gater.ts'
 export { gossipService } from './gossip.ts'
+export { createPendingConnections } from './pending-connections.ts'
 export { dhtService, mdnsDiscovery, preSharedKeyProtector, relayParts } from './services.ts'
 export { prepareDiscovery } from './discovery.ts'
 export type { Discovery } from './discovery.ts'

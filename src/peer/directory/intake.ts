@@ -1,3 +1,4 @@
+import { LOWEST_DIALLED_PORT } from '../constants.ts'
 import { PeerError } from '../errors.ts'
 import type { Moment, RecordStore } from './record-store.ts'
 import { decodeRecord, decodeSealed } from './record.ts'
@@ -19,13 +20,19 @@ export interface IntakeInit {
 /** Takes an announcement that came on the topic of a model, or was given for it; `age` as its giver states it. Never throws. */
 export type Intake = (bytes: Uint8Array, modelId: string, age?: number) => Promise<Verdict>
 
+/** A record can name anybody's address: as for stages (docs/protocol.md, Dialling), nobody is made to knock at services of an operating system. */
+function mayBeDialled (address: string): boolean {
+  return Number(/\/tcp\/(\d{1,5})/.exec(address)?.[1]) >= LOWEST_DIALLED_PORT
+}
+
 /** Everything that is cheap is checked before the signature, and the store alone decides about time. */
 export function createIntake ({ store, self, ownSequence, clock, onAccepted, onOwn, onVerdict }: IntakeInit): Intake {
   const moment = (): Moment => ({ wall: clock.wall(), steady: clock.steady() })
 
   async function judge (bytes: Uint8Array, modelId: string, age: number): Promise<Verdict> {
     const sealed = decodeSealed(bytes)
-    const record = decodeRecord(sealed.body)
+    const told = decodeRecord(sealed.body)
+    const record = { ...told, addresses: told.addresses.filter(mayBeDialled) }
     if (record.modelId !== modelId) return 'model'
     if (record.peerId === self && record.sequence <= ownSequence()) return 'stale'
     const before = store.check(record, moment(), age)

@@ -76,8 +76,9 @@ export function createRecordStore (init: RecordStoreInit = {}): RecordStore {
   function check ({ peerId, sequence }: Pick<PeerRecord, 'peerId' | 'sequence'>, now: Moment, age = 0): Verdict {
     if (!(age >= 0 && age < LIFE_MILLISECONDS)) return 'stale'
     if (Math.abs(now.wall - sequence) > LIFE_MILLISECONDS + CLOCK_SKEW_MILLISECONDS) return 'clock'
-    const last = seen.get(peerId)
-    if (last !== undefined && sequence <= last.sequence) return 'stale'
+    const last = seen.get(peerId)?.sequence ?? -1
+    // a number beyond that was taken while our own clock was ahead: it says nothing now
+    if (sequence <= last && last - now.wall <= LIFE_MILLISECONDS + CLOCK_SKEW_MILLISECONDS) return 'stale'
     if (entries.size >= maximumRecords && !entries.has(peerId)) {
       sweep(now)
       // who is here and announces itself stays: newcomers cannot drive it away by their number

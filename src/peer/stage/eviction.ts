@@ -6,6 +6,13 @@ export interface IdleSession {
   positions: number
 }
 
+/** A session that takes up a place. */
+export interface PlacedSession {
+  client: string
+  /** of `performance.now()` */
+  lastActivity: number
+}
+
 /** An engine gives sessions whole pages: so many positions more than they hold. */
 const PAGE_POSITIONS = 256
 
@@ -19,4 +26,19 @@ export function chooseEviction<T extends IdleSession> (idle: readonly T[], lacki
   const most = holding.reduce((sum, { positions }) => sum + positions + PAGE_POSITIONS, 0)
   if (most < lacking) return undefined
   return holding.reduce((oldest: T | undefined, session) => oldest === undefined || session.lastActivity < oldest.lastActivity ? session : oldest, undefined)
+}
+
+/**
+ * The session to end where all places are taken and another client wants one: of the idle ones, that of the client with
+ * most sessions, and of hers the one that is idle longest. Who has fewer than the client that asks gives nothing up.
+ */
+export function choosePlace<T extends PlacedSession> (idle: readonly T[], asking: string, countOf: (client: string) => number): T | undefined {
+  const least = countOf(asking)
+  return idle
+    .filter(({ client }) => client !== asking && countOf(client) >= Math.max(1, least))
+    .reduce((chosen: T | undefined, session) => {
+      if (chosen === undefined) return session
+      const more = countOf(session.client) - countOf(chosen.client)
+      return more > 0 || (more === 0 && session.lastActivity < chosen.lastActivity) ? session : chosen
+    }, undefined)
 }

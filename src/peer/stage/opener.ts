@@ -153,8 +153,8 @@ export function createOpener (init: OpenerInit): Opener {
   }
 
   function roomProblem (link: Link): Failure | undefined {
-    if (store.size >= limits.sessions) return { code: ErrorCode.busy, message: `all ${limits.sessions} sessions are taken`, retryable: true }
     if (store.countOf(link.peer) >= limits.sessionsPerClient) return { code: ErrorCode.busy, message: `a client may have ${limits.sessionsPerClient} sessions`, retryable: true }
+    if (store.size >= limits.sessions && !store.makePlace(link.peer)) return { code: ErrorCode.busy, message: `all ${limits.sessions} sessions are taken`, retryable: true }
     return undefined
   }
 

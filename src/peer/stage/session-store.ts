@@ -1,8 +1,8 @@
 import type { Logger } from '@libp2p/interface'
-import { REBIND_MILLISECONDS, SUSPENDED_EVICT_MILLISECONDS } from '../constants.ts'
+import { REBIND_MILLISECONDS, SUSPENDED_EVICT_MILLISECONDS, UNUSED_EVICT_MILLISECONDS } from '../constants.ts'
 import type { PeerEvent, PeerLimits } from '../types.ts'
 import { encodeLeaving, ErrorCode, Kind } from '../wire/index.ts'
-import { chooseEviction } from './eviction.ts'
+import { chooseEviction, choosePlace } from './eviction.ts'
 import type { Host } from './host.ts'
 import { errorRecord } from './replies.ts'
 import type { Failure } from './replies.ts'
@@ -49,6 +49,8 @@ export interface SessionStore {
    * ones ended, but not the one that asks. Throws KeyValueBudgetError, SessionLimitError.
    */
   withRoom<T> (host: Host, attempt: () => T, asking?: StageSession): T
+  /** ends an idle session of another client than this one, where all places are taken; false where nobody's is idle */
+  makePlace (client: string): boolean
   /** called for each session whose binding ends: steps and replays of it must not go on */
   onUnbind (listener: (session: StageSession) => void): void
   stop (): void
@@ -68,8 +70,8 @@ export function createSessionStore (init: SessionStoreInit): SessionStore {
   sweep.unref()
 
   function isIdle (session: StageSession, now: number): boolean {
-    const { evictIdleMilliseconds } = limits
-    const least = session.binding.lost === undefined ? evictIdleMilliseconds : Math.min(evictIdleMilliseconds, SUSPENDED_EVICT_MILLISECONDS)
+    const patience = session.binding.lost !== undefined ? SUSPENDED_EVICT_MILLISECONDS : session.lastSequence === 0 ? UNUSED_EVICT_MILLISECONDS : Infinity
+    const least = Math.min(limits.evictIdleMilliseconds, patience)
     return !session.closed && session.pending.size === 0 && session.replays.length === 0 && now - session.lastActivity >= least
   }
 
@@ -79,8 +81,12 @@ export function createSessionStore (init: SessionStoreInit): SessionStore {
     const idle = [...sessions].filter(session => session !== asking && isIdle(session, now))
     const victim = chooseEviction(idle.map(session => ({ session, lastActivity: session.lastActivity, positions: Math.max(session.promised, engine.sessionLength(session.named.engineSession)) })), lacking)
     if (victim === undefined) return false
-    store.fail(victim.session, { code: ErrorCode.evicted, message: `evicted after ${Math.round((now - victim.lastActivity) / 1000)} s idle, because its KV cache was wanted` })
+    end(victim.session, now, 'its KV cache')
     return true
+  }
+
+  function end (session: StageSession, now: number, wanted: string): void {
+    store.fail(session, { code: ErrorCode.evicted, message: `evicted after ${Math.round((now - session.lastActivity) / 1000)} s idle, because ${wanted} was wanted` })
   }
 
   const store: SessionStore = {
@@ -158,6 +164,13 @@ export function createSessionStore (init: SessionStoreInit): SessionStore {
       init.onEvent?.({ type: 'peer:session-close', session: id, client, sessions: sessions.size, reason: why })
     },
     withRoom: (host, attempt, asking) => host.cache.withRoom(attempt, error => evict(host, error.needed - error.free, asking)),
+    makePlace (client) {
+      const now = performance.now()
+      const victim = choosePlace(store.all().filter(session => isIdle(session, now)), client, store.countOf)
+      if (victim === undefined) return false
+      end(victim, now, 'its place')
+      return true
+    },
     onUnbind (listener) {
       listeners.push(listener)
     },

@@ -5,6 +5,7 @@ import type { Link } from '../link.ts'
 import type { PeerEvent, PeerLimits } from '../types.ts'
 import { decodeName, encodeProbed, Kind } from '../wire/index.ts'
 import type { Frame } from '../wire/index.ts'
+import { createArrivingBytes } from './arriving-bytes.ts'
 import { createConnector } from './connector.ts'
 import type { ConnectorInit } from './connector.ts'
 import { CHUNK_POSITIONS, createKeptOutputs, createSpillFile } from './history/index.ts'
@@ -32,6 +33,8 @@ export interface StageServer {
   readonly sessions: number
   /** steps that have arrived and not been passed on */
   readonly queuedSteps: number
+  /** where the connections come from that sessions here depend on, as multiaddrs */
+  readonly usedAddresses: ReadonlySet<string>
   readonly store: SessionStore
   accept (stream: Stream, connection: Connection): void
   stop (): Promise<void>
@@ -54,6 +57,9 @@ export function createStageServer (init: StageServerInit): StageServer {
   })
   const store = createSessionStore(init)
   const room = createOutputRoom()
+  const arriving = createArrivingBytes(limits)
+  // whatever this stage grants fits
+  const largestFrame = Math.min(MAXIMUM_FRAME_BYTES, 4 * hiddenSize * rowsPerStep + MAXIMUM_OUTPUT_BYTES + SMALL_FRAME_BYTES)
   const steps = createStepRunner({ architecture, limits, rowsPerStep, store, room })
   const replayer = createReplayer({ limits, rowsPerStep, hiddenSize, store, room })
   const opener = createOpener({ hosts, model, limits, self, rowsPerStep, store, kept })
@@ -148,6 +154,7 @@ export function createStageServer (init: StageServerInit): StageServer {
 
   function onClose (link: Link): void {
     links.delete(link)
+    arriving.hold(link, 0)
     for (const session of store.all()) {
       if (session.clientLink === link) store.remove(session, 'the client is gone')
       else if (session.binding.upstreamLink === link) store.suspend(session, { ...upstreamOf(session.binding), message: `stage ${session.binding.stage} lost the connection from it` })
@@ -164,6 +171,10 @@ export function createStageServer (init: StageServerInit): StageServer {
     get queuedSteps () {
       return store.all().reduce((sum, { pending }) => sum + pending.size, 0)
     },
+    get usedAddresses () {
+      const links = store.all().flatMap(({ clientLink, binding: { upstreamLink, downstreamLink } }) => [clientLink, upstreamLink, downstreamLink])
+      return new Set(links.flatMap(link => link === undefined ? [] : [link.remoteAddress]))
+    },
     store,
     accept (stream, connection) {
       const peer = connection.remotePeer.toString()
@@ -173,10 +184,10 @@ export function createStageServer (init: StageServerInit): StageServer {
         stream,
         peer,
         remoteAddress: connection.remoteAddr.toString(),
-        cap: MAXIMUM_FRAME_BYTES,
+        cap: largestFrame,
         framesPerSecond: limits.framesPerSecond,
         log,
-        handlers: { onFrame, onClose }
+        handlers: { onFrame, onHeld: (bytes, link) => arriving.hold(link, bytes), onClose }
       })
       links.add(link)
       room.watch(link)

@@ -1,3 +1,4 @@
+import { mock } from 'node:test'
 import { expect } from 'chai'
 import type { Stream } from '@libp2p/interface'
 import { defaultLogger } from '@libp2p/logger'
@@ -50,19 +51,21 @@ class FakeStream extends EventTarget {
   }
 }
 
-function setUp (onFrame: (frame: Frame, link: Link) => void = () => {}, framesPerSecond?: number) {
+function setUp (onFrame: (frame: Frame, link: Link) => void = () => {}, framesPerSecond?: number, stallMilliseconds?: number) {
   const stream = new FakeStream()
   const closes: Array<Error | undefined> = []
+  const held: number[] = []
   const link = createLink({
     stream: stream as unknown as Stream,
     peer: 'P',
     remoteAddress: '',
     cap: 1 << 20,
     framesPerSecond,
+    stallMilliseconds,
     log: defaultLogger().forComponent('test'),
-    handlers: { onFrame, onClose: (_link, error) => closes.push(error) }
+    handlers: { onFrame, onHeld: bytes => held.push(bytes), onClose: (_link, error) => closes.push(error) }
   })
-  return { stream, link, closes, sequences: () => stream.sent.map(bytes => decodeFrame(bytes).sequence) }
+  return { stream, link, closes, held, sequences: () => stream.sent.map(bytes => decodeFrame(bytes).sequence) }
 }
 
 describe('peer: link', () => {
@@ -113,6 +116,40 @@ describe('peer: link', () => {
     expect(closes.map(error => error?.name)).to.deep.equal(['SlowReaderError'])
     link.send(probe(1))
     expect(stream.sent).to.have.length(1)
+  })
+
+  it('gives up a reader that reads nothing for too long, and no other', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      const { stream, link, closes } = setUp(undefined, undefined, 20_000)
+      stream.room = 1
+      link.send(probe(1))
+      link.send(probe(2))
+      // it reads, if slowly: every time it is looked at, a frame more has gone
+      for (let sequence = 3; sequence < 10; sequence++) {
+        mock.timers.tick(19_000)
+        stream.drain(1)
+        await Promise.resolve()
+        link.send(probe(sequence))
+      }
+      expect(closes).to.deep.equal([])
+      for (let look = 0; look < 2; look++) mock.timers.tick(20_000)
+      expect(closes.map(error => error?.name)).to.deep.equal(['SlowReaderError'])
+      expect(closes[0]!.message).to.contain('has read nothing for 20 s')
+    } finally {
+      mock.timers.reset()
+    }
+  })
+
+  it('tells what it holds of a frame that has not come whole', () => {
+    const { stream, held } = setUp()
+    const frame = encodeFrame(probe(1, 1000))
+    stream.message(frame)
+    expect(held).to.deep.equal([])
+    stream.message(frame.subarray(0, 100))
+    stream.message(frame.subarray(100, 200))
+    stream.message(frame.subarray(200))
+    expect(held).to.deep.equal([frame.length, 0])
   })
 
   it('limits the rate of frames', () => {

@@ -109,13 +109,48 @@ describe('directory: announcer', function () {
     const { made, clock, sent, pass } = await announcer()
     made.start()
     await pass(0)
-    clock.setWall(1_600_000_000_000)
+    clock.setWall(1_699_999_950_000)
     await pass(5000)
     await pass(5000)
     clock.setWall(1_800_000_000_000)
     await pass(5000)
     const numbers = sent.map(({ sequence }) => sequence)
     expect(numbers).to.deep.equal([1_700_000_000_000, 1_700_000_000_001, 1_700_000_000_002, 1_800_000_005_000])
+  })
+
+  it('gives up the numbers of a clock that was far ahead for a moment: nobody has taken them', async function () {
+    const { made, clock, sent, pass } = await announcer()
+    made.start()
+    await pass(0)
+    clock.setWall(1_700_003_600_000)
+    await pass(5000)
+    clock.setWall(1_700_000_010_000)
+    await pass(5000)
+    await pass(5000)
+    expect(sent.map(({ sequence }) => sequence)).to.deep.equal([1_700_000_000_000, 1_700_003_605_000, 1_700_000_015_000, 1_700_000_020_000])
+    // others drop the one in between, and take those before and after it
+    const store = createRecordStore()
+    const verdicts = sent.map((record, index) => store.accept(record, new Uint8Array(1), { wall: 1_700_000_000_000 + 5000 * index, steady: 5000 * index }))
+    expect(verdicts).to.deep.equal(['accepted', 'clock', 'accepted', 'accepted'])
+  })
+
+  it('after a restart with a clock set back, is believed again as soon as its clock has passed where it was', async function () {
+    const { made, clock, sent, pass } = await announcer()
+    made.start()
+    await pass(0)
+    const store = createRecordStore()
+    expect(store.accept(sent[0], new Uint8Array(1), { wall: sent[0].sequence, steady: 0 })).to.equal('accepted')
+    // killed; the new one begins 20 s later, and its clock 30 s before that: nobody has its old record any more
+    const again = await announcer()
+    again.clock.setWall(clock.wall() + 20_000 - 30_000)
+    again.made.start()
+    const verdicts: Verdict[] = []
+    for (let second = 20; verdicts.at(-1) !== 'accepted'; second += 5) {
+      await again.pass(second === 20 ? 0 : 5000)
+      verdicts.push(store.accept(again.sent.at(-1)!, new Uint8Array(1), { wall: sent[0].sequence + 1000 * second, steady: 1000 * second }))
+    }
+    expect(verdicts).to.deep.equal(['stale', 'stale', 'stale', 'accepted'])
+    await again.made.stop()
   })
 
   it('goes on above numbers it used before it started', async function () {
@@ -164,6 +199,15 @@ describe('directory: intake', function () {
     expect(await take(bytes, MODEL)).to.equal('stale')
     expect(accepted).to.deep.equal([record])
     expect(verdicts).to.have.length(10)
+  })
+
+  it('leaves out addresses at which nobody is to be made to knock', async function () {
+    const { take, accepted } = await intake()
+    const { peerId } = await identity(1)
+    const end = `/p2p/${peerId}`
+    const addresses = ['/ip4/1.2.3.4/tcp/22', '/ip4/1.2.3.4/tcp/4001', '/dns4/example.org/tcp/80', '/ip4/1.2.3.4/udp/4001/quic-v1', '/ip4/5.6.7.8/tcp/4001/p2p/12D3KooWRelay/p2p-circuit', 'nonsense'].map(address => address + end)
+    expect(await take((await announcement(1, { addresses })).bytes, MODEL)).to.equal('accepted')
+    expect(accepted[0].addresses).to.deep.equal([addresses[1], addresses[4]])
   })
 
   it('does not check the signature of what it drops anyway', async function () {

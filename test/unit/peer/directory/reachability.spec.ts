@@ -1,7 +1,9 @@
-import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
+import type { Connection, Libp2p, MultiaddrConnection, PeerId } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
 import { expect } from 'chai'
 import { createDialBack, observedHost } from '../../../../src/peer/directory/dial-back.ts'
 import { createGater } from '../../../../src/peer/directory/gater.ts'
+import { createPendingConnections } from '../../../../src/peer/directory/pending-connections.ts'
 import { judgeReachability } from '../../../../src/peer/directory/reachability.ts'
 import type { DialBackReport } from '../../../../src/peer/directory/reachability.ts'
 import { isPublicHost } from '../../../../src/peer/dial-rules.ts'
@@ -101,7 +103,7 @@ describe('directory: gater', function () {
 
   it('lets in nobody who is not in the list, and says so', async function () {
     const refused: string[] = []
-    const gater = createGater({ allow: new Set(['friend']), connections: () => [], onRefused: (peerId, reason) => refused.push(`${peerId}: ${reason}`) })
+    const gater = createGater({ pending: createPendingConnections(10), allow: new Set(['friend']), connections: () => [], onRefused: (peerId, reason) => refused.push(`${peerId}: ${reason}`) })
     for (const hook of [gater.denyDialPeer, gater.denyInboundEncryptedConnection, gater.denyOutboundEncryptedConnection]) {
       expect(await hook?.(peer('stranger'), undefined as never)).to.equal(true)
       expect(await hook?.(peer('friend'), undefined as never)).to.equal(false)
@@ -113,10 +115,11 @@ describe('directory: gater', function () {
   it('lets everybody in where there is no list, but nobody all the time', async function () {
     const refused: string[] = []
     const open = new Map([['one', 3], ['four', 4]])
-    const gater = createGater({ allow: undefined, connections: id => Array.from({ length: open.get(id.toString()) ?? 0 }) as Connection[], onRefused: (peerId, reason) => refused.push(`${peerId}: ${reason}`) })
+    const incoming = { remoteAddr: multiaddr('/ip4/1.2.3.4/tcp/4001') } as MultiaddrConnection
+    const gater = createGater({ pending: createPendingConnections(10), allow: undefined, connections: id => Array.from({ length: open.get(id.toString()) ?? 0 }) as Connection[], onRefused: (peerId, reason) => refused.push(`${peerId}: ${reason}`) })
     expect(await gater.denyInboundEncryptedConnection?.(peer('one'), undefined as never)).to.equal(false)
-    expect(await gater.denyInboundUpgradedConnection?.(peer('one'), undefined as never)).to.equal(false)
-    expect(await gater.denyInboundUpgradedConnection?.(peer('four'), undefined as never)).to.equal(true)
+    expect(await gater.denyInboundUpgradedConnection?.(peer('one'), incoming)).to.equal(false)
+    expect(await gater.denyInboundUpgradedConnection?.(peer('four'), incoming)).to.equal(true)
     expect(refused).to.deep.equal(['four: it has 4 connections already'])
   })
 })

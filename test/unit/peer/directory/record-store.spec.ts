@@ -30,6 +30,30 @@ describe('directory: record store', function () {
     expect(store.accept(record('b', 45_000), bytes, at(0))).to.equal('accepted')
   })
 
+  it('forgets what it took while its own clock was ahead', function () {
+    const store = createRecordStore()
+    const hour = 3_600_000
+    expect(store.accept(record('a', hour), bytes, at(hour))).to.equal('accepted')
+    // the clock is right again
+    expect(store.accept(record('a', 10), bytes, { wall: WALL + 20, steady: 1000 + hour + 10 })).to.equal('accepted')
+    expect(store.accept(record('a', 10), bytes, { wall: WALL + 30, steady: 1000 + hour + 20 })).to.equal('stale')
+  })
+
+  it('keeps one record of a peer, however many it announces, and those of all others', function () {
+    const store = createRecordStore({ maximumRecords: 50, maximumSequences: 100 })
+    for (let peer = 0; peer < 20; peer++) store.accept(record(`honest ${peer}`, peer), bytes, at(peer))
+    const verdicts = new Map<string, number>()
+    for (let turn = 0; turn < 10_000; turn++) {
+      const verdict = store.accept(record('eclipse', 100 + turn, { addresses: [`/ip4/10.0.${turn >> 8}.${turn & 255}/tcp/4001`] }), bytes, at(100 + turn))
+      verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + 1)
+    }
+    // two a second, and a burst
+    expect(verdicts.get('accepted')).to.be.within(20, 30)
+    const peers = store.live(MODEL, at(10_099)).map(({ record }) => record.peerId)
+    expect(peers.filter(peerId => peerId === 'eclipse')).to.have.length(1)
+    expect(peers).to.have.length(21)
+  })
+
   it('drops what is said to be old, or of no age at all', function () {
     const store = createRecordStore()
     for (const age of [LIFE_MILLISECONDS, 1e9, -1, NaN, Infinity]) expect(store.accept(record('a', 0), bytes, at(0), age), String(age)).to.equal('stale')
