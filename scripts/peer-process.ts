@@ -18,6 +18,10 @@ export interface PeerInit {
   range?: UnitRange
   /** positions of the KV cache */
   positions: number
+  /** a port of 127.0.0.1; default any */
+  port?: number
+  /** multiaddrs under which others are to reach it */
+  announce?: string[]
 }
 
 /** Sessions that each get `tokens` tokens, one of each in every step, after `depth` positions; or a prompt. */
@@ -90,13 +94,13 @@ async function serve (): Promise<void> {
   process.on('disconnect', () => process.exit(0))
 }
 
-async function start ({ model: path, threads, range, positions }: PeerInit): Promise<{ engine: Engine, node: PeerNode, address: string }> {
+async function start ({ model: path, threads, range, positions, port = 0, announce }: PeerInit): Promise<{ engine: Engine, node: PeerNode, address: string }> {
   const model = await openModel(path)
   const { architecture } = model
   const engine = await createEngine({
     architecture, threads, keyValuePositions: positions, unit: index => model.unit(index), range: range ?? { from: 0, to: architecture.layerCount + 2 }
   })
-  const node = createPeerNode({ engine, model, listen: ['/ip4/127.0.0.1/tcp/0'] })
+  const node = createPeerNode({ engine, model, listen: [`/ip4/127.0.0.1/tcp/${port}`], announce })
   await node.start()
   return { engine, node, address: node.addresses[0] }
 }

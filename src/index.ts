@@ -53,8 +53,8 @@ export {
   connectRoute, createLocalRoute, createLocalSession, createPeerNode, fetchManifest, fetchUnits, DEFAULT_DEADLINES, DEFAULT_LIMITS
 } from './peer/index.ts'
 export type {
-  CandidateRecord, CandidateSource, ConnectRouteInit, Deadlines, FetchedUnits, FetchEvent, FetchInit, FetchUnitsInit, LocalRouteOptions, ModelIdentity, PeerEvent, PeerInfo, PeerLimits, PeerNode, PeerNodeInit,
-  RouteProgress, RouteSession, StageDescription, StepRequest, StepTimings
+  CandidateRecord, CandidateSource, ConnectRouteInit, Deadlines, FetchedUnits, FetchEvent, FetchInit, FetchUnitsInit, HandOverMode, HandOverReport, LocalRouteOptions, ModelIdentity, PeerEvent, PeerInfo, PeerLimits, PeerNode, PeerNodeInit,
+  RouteProgress, RouteRepair, RouteSession, StageDescription, StepRequest, StepTimings
 } from './peer/index.ts'
 
 // text

@@ -4,7 +4,7 @@ import { Option } from 'commander'
 import { MAX_KEY_FILE_BYTES } from './constants.ts'
 import { UsageError } from './errors.ts'
 import type { Command } from 'commander'
-import type { Invite } from '../peer/index.ts'
+import type { DiscoveryInit, Invite, PeerNodeInit } from '../peer/index.ts'
 
 // How a command gets into a swarm: addresses and invites, and the key of a private one.
 
@@ -25,6 +25,21 @@ export interface Access {
 
 export function addAccessOptions (command: Command): Command {
   return command.addOption(new Option('--network-key <file>', 'key of a private swarm; an invite may hold it too').env('EFEDLLM_NETWORK_KEY'))
+}
+
+/** For swarms with a list of who may take part: a client that is in it has to be known again. */
+export function addIdentityOption (command: Command): Command {
+  return command.addOption(new Option('--identity <folder>', 'be known by the key in this folder, which is made if there is none; for peers with an --allow list (default: a new identity each time)').env('EFEDLLM_IDENTITY'))
+}
+
+export interface IdentityOptions {
+  /** folder of a key */
+  identity?: string
+}
+
+/** What a node of a client is made with: a swarm that it only asks is nothing to remember. */
+export function clientNode ({ identity }: IdentityOptions, key: Uint8Array | undefined, discovery: DiscoveryInit = {}): PeerNodeInit {
+  return { dataDirectory: identity, discovery: { ...discovery, remember: false }, network: { key } }
 }
 
 /** Whether a text is meant as an invite; known without loading what can read it. */
@@ -62,7 +77,13 @@ export async function readAllowList (text: string): Promise<string[]> {
 }
 
 async function readKeyFile (path: string): Promise<string> {
-  const bytes = await readFile(path)
+  let bytes
+  try {
+    bytes = await readFile(path)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new UsageError(`--network-key ${path}: ${code === 'ENOENT' ? 'there is no such file' : `cannot be read (${message})`}`, 'it is the file that whoever runs the swarm has given you; efedllm key generate FILE makes one for a new swarm')
+  }
   if (bytes.length > MAX_KEY_FILE_BYTES) throw new UsageError(`--network-key ${path}: it has ${bytes.length} bytes, a key file has about a hundred`)
   return bytes.toString('utf8')
 }

@@ -1,3 +1,4 @@
+import { clientNode } from './access.ts'
 import { startEngine } from './engines.ts'
 import { UsageError } from './errors.ts'
 import { deadlines } from './options.ts'
@@ -22,12 +23,10 @@ export interface ConnectInit {
 
 export interface Connection {
   session: RouteSession
-  /** of the session, and of those before it */
+  /** of the route, in mid-text */
   repairs: RouteRepair[]
   /** milliseconds from the first dial to the open session */
   connectMilliseconds: number
-  /** opens another session along the same peers and units, for a conversation that has lost its own */
-  reopen: (promptIds: ArrayLike<number>) => Promise<RouteSession>
   close: () => Promise<void>
 }
 
@@ -48,14 +47,14 @@ export async function connect ({ context, options, model, capacity, progress }: 
   const addresses = options.join ?? []
   try {
     signal.throwIfAborted()
-    if (addresses.length === 0) return await hold(promptIds => createLocalRoute(engines, { capacity, promptIds }), [], stopEngines)
-    const node = createPeerNode({ discovery: {}, network: { key: options.key } })
+    if (addresses.length === 0) return await hold(() => createLocalRoute(engines, { capacity }), [], stopEngines)
+    const node = createPeerNode(clientNode(options, options.key))
     await node.start({ signal })
     const repairs: RouteRepair[] = []
     const onProgress = (event: RouteProgress): void => tell(context, model.architecture.layerCount, repairs, event)
     try {
-      return await hold(async promptIds => await connectRoute({
-        node, addresses, model, local: engines, capacity, promptIds, deadlines: deadlines(options), onProgress
+      return await hold(async () => await connectRoute({
+        node, addresses, model, local: engines, capacity, deadlines: deadlines(options), onProgress
       }, { signal }), repairs, async () => {
         await node.stop()
         await stopEngines()
@@ -80,18 +79,13 @@ function tell ({ terminal }: Context, layerCount: number, repairs: RouteRepair[]
   note(terminal, `${watched ? '\n' : ''}${style(terminal, 'dim', line)}`)
 }
 
-async function hold (open: (promptIds?: ArrayLike<number>) => RouteSession | Promise<RouteSession>, repairs: RouteRepair[], stop: () => Promise<void>): Promise<Connection> {
+async function hold (open: () => RouteSession | Promise<RouteSession>, repairs: RouteRepair[], stop: () => Promise<void>): Promise<Connection> {
   const started = performance.now()
-  let session = await open()
+  const session = await open()
   return {
     session,
     repairs,
     connectMilliseconds: performance.now() - started,
-    reopen: async promptIds => {
-      await session.close()
-      session = await open(promptIds)
-      return session
-    },
     close: async () => {
       await session.close()
       await stop()

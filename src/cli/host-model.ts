@@ -19,6 +19,8 @@ export interface ModelRequest extends OutputOptions {
   share?: boolean
   /** key of a private swarm */
   key?: Uint8Array
+  /** folder of the key by which peers that have a list know this one */
+  identity?: string
 }
 
 export interface HostedModel {
@@ -96,7 +98,7 @@ async function packageDirectory (env: Record<string, string | undefined>, modelI
 async function openFetched ({ context, request, progress, signal, chooseRange }: HostInit, askedId: string | undefined, from: string[]): Promise<HostedModel> {
   const { createBlockStore, isPackage, readPackage } = await import('../model/index.ts')
   const { createPeerNode, fetchManifest, fetchUnits } = await import('../peer/index.ts')
-  const node = createPeerNode({ network: { key: request.key } })
+  const node = createPeerNode({ dataDirectory: request.identity, network: { key: request.key } })
   await node.start({ signal })
   try {
     const modelId = askedId ?? await hostedModel(node, from, signal)

@@ -1,5 +1,5 @@
 import { describeUnits } from './units.ts'
-import type { DialBackReport, GenerationResult, ReachabilityStatus, RouteRepair, StageDescription, TokenLogProbability } from '../peer/index.ts'
+import type { DialBackReport, GenerationResult, HandOverReport, ReachabilityStatus, RouteRepair, StageDescription, TokenLogProbability } from '../peer/index.ts'
 import type { KernelReport } from '../engine/index.ts'
 import type { CompressReport, MeasuredMatrix } from '../svd/index.ts'
 import type { UnitRange } from '../model/index.ts'
@@ -66,6 +66,25 @@ export interface RepairJson {
   replacements: StageJson[]
   replayedPositions: number
   milliseconds: number
+  /** null where nothing was to be chosen: no peer left in order, or there was little to move */
+  handOver: HandOverJson | null
+}
+
+/** How the positions of a stage that left came to the one that took its place. */
+export interface HandOverJson {
+  method: HandOverReport['method']
+  /** that the choice was about */
+  positions: number
+  /** of these, those that were replayed; the others were transferred */
+  split: number
+  /** with those of the trial */
+  transferredPositions: number
+  predictedMilliseconds: number | null
+  measuredMilliseconds: number
+  bytesPerSecond: number | null
+  positionsPerSecond: number | null
+  /** why a transfer was given up */
+  problem: string | null
 }
 
 export interface PromptJson {
@@ -226,6 +245,20 @@ export function stageJson (route: StageDescription[], layerCount: number): Stage
   }))
 }
 
-export function repairJson ({ failures, lost, replacements, replayedPositions, milliseconds }: RouteRepair, layerCount: number): RepairJson {
-  return { reason: failures[0]?.message ?? null, lost: stageJson(lost, layerCount), replacements: stageJson(replacements, layerCount), replayedPositions, milliseconds }
+export function repairJson ({ failures, lost, replacements, replayedPositions, milliseconds, handOver }: RouteRepair, layerCount: number): RepairJson {
+  return { reason: failures[0]?.message ?? null, lost: stageJson(lost, layerCount), replacements: stageJson(replacements, layerCount), replayedPositions, milliseconds, handOver: handOver === undefined ? null : handOverJson(handOver) }
+}
+
+function handOverJson ({ method, positions, split, transferredPositions, predictedSeconds, measuredSeconds, bytesPerSecond, positionsPerSecond, problem }: HandOverReport): HandOverJson {
+  return {
+    method,
+    positions,
+    split,
+    transferredPositions,
+    predictedMilliseconds: predictedSeconds === undefined ? null : 1000 * predictedSeconds,
+    measuredMilliseconds: 1000 * measuredSeconds,
+    bytesPerSecond: bytesPerSecond ?? null,
+    positionsPerSecond: positionsPerSecond ?? null,
+    problem: problem ?? null
+  }
 }

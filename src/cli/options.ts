@@ -1,11 +1,11 @@
 import { Option } from 'commander'
-import { addAccessOptions } from './access.ts'
+import { addAccessOptions, addIdentityOption } from './access.ts'
 import { DEFAULT_MAX_TOKENS, MAX_THREADS } from './constants.ts'
 import { decimal, duration, integer, list, repeated, time } from './parse.ts'
 import type { Command } from 'commander'
 import type { GenerationOptions } from '../peer/index.ts'
 import type { Deadlines } from '../peer/index.ts'
-import type { Access, AccessOptions } from './access.ts'
+import type { Access, AccessOptions, IdentityOptions } from './access.ts'
 
 // Options that several commands share, and what the library wants to hear of them.
 
@@ -14,7 +14,7 @@ export interface ModelOptions {
   threads?: number
 }
 
-export interface RouteOptions extends ModelOptions, AccessOptions, Partial<Omit<Access, 'join'>> {
+export interface RouteOptions extends ModelOptions, AccessOptions, IdentityOptions, Partial<Omit<Access, 'join'>> {
   local?: string
   /** milliseconds */
   deadline?: number
@@ -53,7 +53,7 @@ export function addThreadsOption (command: Command): Command {
 /** Options of a client of a swarm. */
 export function addRouteOptions (command: Command): Command {
   addModelOption(command)
-  return addThreadsOption(addAccessOptions(command)
+  return addThreadsOption(addIdentityOption(addAccessOptions(command))
     .addOption(new Option('-j, --join <addresses>', 'addresses of peers, or an invite; repeat it, or put commas between').argParser(list).env('EFEDLLM_JOIN'))
     .option('--local <units>', 'units that this machine runs itself, such as embed,head, or all')
     .option('--deadline <time>', 'give up when a peer keeps us waiting longer: 10s, 500ms (default: 8s to reach it, 15s to open, 60s a step)', duration)

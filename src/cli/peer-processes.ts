@@ -26,6 +26,8 @@ export interface StartPeersInit {
   program: string[]
   /** arguments of each peer, after `peer` */
   peers: string[][]
+  /** further arguments of all but the first, which is waited for before they start */
+  introduce?: (first: PeerJson) => string[]
   signal: AbortSignal
   onReady?: (count: number) => void
   /** a peer ended that was not asked to, after all were ready */
@@ -39,9 +41,13 @@ export interface StartPeersInit {
  * Each holds a pipe of ours as its stdin and ends when that closes, so none is
  * left behind even if this process is killed.
  */
-export async function startPeers ({ program, peers: commandLines, signal, onReady, onLost, onExit }: StartPeersInit): Promise<PeerProcesses> {
+export async function startPeers ({ program, peers: commandLines, introduce, signal, onReady, onLost, onExit }: StartPeersInit): Promise<PeerProcesses> {
   signal.throwIfAborted()
-  const children = commandLines.map(args => launch([...program, 'peer', ...args]))
+  const total = commandLines.length
+  const children: Child[] = []
+  const ends: Array<Promise<void>> = []
+  const failure = Promise.withResolvers<never>()
+  failure.promise.catch(() => {})
   const forget = onExit(() => children.forEach(child => child.process.kill('SIGKILL')))
   let stopping: Promise<void> | undefined
   const stop = (): Promise<void> => {
@@ -49,35 +55,50 @@ export async function startPeers ({ program, peers: commandLines, signal, onRead
     return stopping
   }
   let started = false
-  const ends = children.map(async (child, index) => {
+  let readyCount = 0
+
+  async function watch (child: Child, number: number): Promise<void> {
     const how = await child.ended
     // while we stop them, every end is as it should be
     if (stopping !== undefined) return
-    const error = new PeerProcessError(index + 1, children.length, `${how}${lastWords(child.stderr())}`)
-    if (!started) throw error
-    onLost?.(error)
-  })
-  const ended = Promise.all(ends).then(() => {})
-  ended.catch(() => {})
+    const error = new PeerProcessError(number, total, `${how}${lastWords(child.stderr())}`)
+    if (started) onLost?.(error)
+    else failure.reject(error)
+  }
+
+  async function start (args: string[]): Promise<PeerProcess> {
+    const child = launch([...program, 'peer', ...args])
+    const number = children.push(child)
+    ends.push(watch(child, number))
+    const ready = await child.ready
+    onReady?.(++readyCount)
+    waiting.delete(number)
+    return { number, pid: child.process.pid ?? 0, ready }
+  }
+
+  async function startAll (): Promise<PeerProcess[]> {
+    if (introduce === undefined) return await Promise.all(commandLines.map(start))
+    const first = await start(commandLines[0])
+    if (stopping !== undefined) return []
+    const more = introduce(first.ready)
+    return [first, ...await Promise.all(commandLines.slice(1).map(async args => await start([...args, ...more])))]
+  }
 
   const limit = AbortSignal.timeout(READY_MILLISECONDS)
-  const waiting = new Set(children)
+  const waiting = new Set(commandLines.map((_args, index) => index + 1))
   try {
+    const all = startAll()
+    all.catch(() => {})
     const peers = await Promise.race([
-      ended.then(() => []),
+      failure.promise,
       untilAborted(signal).then(() => { throw signal.reason }),
       untilAborted(limit).then(() => {
-        throw new PeerProcessError(children.findIndex(child => waiting.has(child)) + 1, children.length, `was not ready within ${milliseconds(READY_MILLISECONDS)}`)
+        throw new PeerProcessError([...waiting][0], total, `was not ready within ${milliseconds(READY_MILLISECONDS)}`)
       }),
-      Promise.all(children.map(async (child, index) => {
-        const ready = await child.ready
-        waiting.delete(child)
-        onReady?.(children.length - waiting.size)
-        return { number: index + 1, pid: child.process.pid ?? 0, ready }
-      }))
+      all
     ])
     started = true
-    return { peers, ended, stop }
+    return { peers, ended: Promise.all(ends).then(() => {}), stop }
   } catch (error) {
     await stop()
     throw error

@@ -2,7 +2,9 @@
 import type { Deadlines, PeerLimits } from './types.ts'
 
 export const INFO_PROTOCOL = '/efedllm/info/1.1.0'
-export const STAGE_PROTOCOL = '/efedllm/stage/2.0.0'
+export const STAGE_PROTOCOL = '/efedllm/stage/2.1.0'
+/** What a peer speaks, the best first: 2.0.0 is 2.1.0 without the moving of keys and values, which nobody is asked for who does not know it. */
+export const STAGE_PROTOCOLS = [STAGE_PROTOCOL, '/efedllm/stage/2.0.0']
 
 /** For people only; compatibility is decided by protocol ids and modelId. */
 export const SOFTWARE = 'efedllm/0.1.0'
@@ -79,6 +81,27 @@ export const UNUSED_EVICT_MILLISECONDS = 10_000
 
 /** How long a peer that drains waits for clients to move their sessions. */
 export const DRAIN_MILLISECONDS = 30_000
+
+/**
+ * Keys and values that one stage asks another for at once. They are copied on the thread of the event loop, a megabyte in
+ * two or three milliseconds: a piece is not to be noticed by sessions beside it.
+ */
+export const PIECE_BYTES = 256 << 10
+/** One position of the largest models is larger than that (of 128 layers with 16 KV heads of 128 elements, half a megabyte); nobody has to give or take more at once. */
+export const MAXIMUM_PIECE_BYTES = 2 << 20
+/** Pieces that are asked for ahead: 2 MiB on the way fill a gigabit line over 16 ms. */
+export const PIECES_UNDER_WAY = 8
+
+/** Positions whose keys and values the first piece is measured with, and those that are computed meanwhile: enough for the matrix kernels. */
+export const TRIAL_ROWS = 32
+/** Four pieces: the rate of a link shows between the first and the last one. */
+export const TRIAL_BYTES = 1 << 20
+/** What is shorter is replayed without a question: to connect two peers takes as long as some chunks. */
+export const LEAST_MOVED_POSITIONS = 256
+/** A transfer that has been overtaken by what a replay would have taken is given up this much later. */
+export const TRANSFER_GRACE_MILLISECONDS = 1_000
+/** The trial of a transfer, beside the replay that it goes with: time to connect, and for its first megabyte. */
+export const TRIAL_PATIENCE_MILLISECONDS = 5_000
 
 /** Yamux: a window of 4 MiB holds a chunk of 64 rows of hidden size 16,384. */
 export const STREAM_WINDOW_BYTES = 4 << 20
@@ -265,6 +288,8 @@ export const DEFAULT_LIMITS: PeerLimits = {
   // 4,096 positions of hidden size 4,096 are 64 MiB: four long sessions in memory, and thirty on disk
   keptBytes: 256 << 20,
   keptDiskBytes: 2 ** 31,
+  // what arrives while its session still computes the positions before it; beyond that the other side waits
+  takenBytes: 128 << 20,
   // half of a gigabit line in all, half of that for one: sessions need the rest, and the processor
   sharedBytesPerSecond: 64 << 20,
   sharedBytesPerSecondAndPeer: 32 << 20,

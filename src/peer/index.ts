@@ -9,6 +9,7 @@ export { diagnose } from './doctor.ts'
 export type { DiagnoseInit, Diagnosis, Problem } from './doctor.ts'
 export { surveySwarm } from './survey.ts'
 export type { CheckedPeer, Survey, SurveyInit } from './survey.ts'
+export { identityOf } from './key.ts'
 export { createPeerNode } from './node.ts'
 export {
   createNetworkKey, decodeInvite, DirectoryBusyError, encodeInvite, formatNetworkKey, inviteAddresses, InvalidInviteError, InvalidPeerIdError, isInvite, NetworkKeyError, parseAllowList, parseNetworkKey, rememberedAddresses

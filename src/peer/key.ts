@@ -3,6 +3,7 @@ import { chmod, link, mkdir, open, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { KeyFileError } from './errors.ts'
 
 export const KEY_FILE = 'peer.key'
@@ -18,6 +19,11 @@ const MAXIMUM_KEY_BYTES = 8192
 export async function loadOrCreateKey (dataDirectory: string): Promise<PrivateKey> {
   const path = join(dataDirectory, KEY_FILE)
   return await load(path) ?? await create(dataDirectory, path)
+}
+
+/** The PeerId of a node with this data directory; makes a key if there is none. */
+export async function identityOf (dataDirectory: string): Promise<string> {
+  return peerIdFromPrivateKey(await loadOrCreateKey(dataDirectory)).toString()
 }
 
 async function load (path: string): Promise<PrivateKey | undefined> {

@@ -1,5 +1,5 @@
 import type { Connection, Logger } from '@libp2p/interface'
-import { LINK_LINGER_MILLISECONDS, MAXIMUM_FRAME_BYTES, STAGE_PROTOCOL } from './constants.ts'
+import { LINK_LINGER_MILLISECONDS, MAXIMUM_FRAME_BYTES, STAGE_PROTOCOL, STAGE_PROTOCOLS } from './constants.ts'
 import { IncompatibleVersionError, PeerUnreachableError, SessionClosedError } from './errors.ts'
 import { createLink } from './link.ts'
 import type { Link } from './link.ts'
@@ -40,7 +40,7 @@ export function createLinkPool (log: Logger): LinkPool {
     let connection
     try {
       connection = await connect(signal)
-      const stream = await connection.newStream(STAGE_PROTOCOL, { signal })
+      const stream = await connection.newStream(STAGE_PROTOCOLS, { signal })
       const subscribers = new Map<string, Subscriber>()
       const link = createLink({
         stream,

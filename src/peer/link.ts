@@ -16,6 +16,8 @@ export interface LinkHandlers {
 export interface Link {
   /** PeerId that noise authenticated */
   readonly peer: string
+  /** id and version that were agreed on */
+  readonly protocol: string
   /** multiaddr of the other side of the connection */
   readonly remoteAddress: string
   readonly closed: boolean
@@ -126,6 +128,7 @@ export function createLink (init: LinkInit): Link {
 
   const link: Link = {
     peer,
+    protocol: stream.protocol,
     remoteAddress,
     get closed () {
       return closed

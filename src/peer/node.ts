@@ -3,7 +3,7 @@ import type { Connection, Libp2p, Logger, PrivateKey } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import {
-  DEFAULT_DEADLINES, DEFAULT_LIMITS, INFO_PROTOCOL, MAXIMUM_CONNECTIONS, MAXIMUM_HOSTED_RANGES, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS, STAGE_PROTOCOL
+  DEFAULT_DEADLINES, DEFAULT_LIMITS, INFO_PROTOCOL, MAXIMUM_CONNECTIONS, MAXIMUM_HOSTED_RANGES, MAXIMUM_INBOUND_STREAMS, MAXIMUM_INFO_STREAMS, STAGE_PROTOCOLS
 } from './constants.ts'
 import { createBlockServer } from './blocks/block-server.ts'
 import type { BlockServer } from './blocks/block-server.ts'
@@ -134,7 +134,7 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
       log: libp2p.logger.forComponent('efedllm:stage'),
       onEvent: init.onEvent
     })
-    await libp2p.handle(STAGE_PROTOCOL, (stream, connection) => server.accept(stream, connection), { maxInboundStreams: MAXIMUM_INBOUND_STREAMS, maxOutboundStreams: MAXIMUM_INBOUND_STREAMS })
+    await libp2p.handle(STAGE_PROTOCOLS, (stream, connection) => server.accept(stream, connection), { maxInboundStreams: MAXIMUM_INBOUND_STREAMS, maxOutboundStreams: MAXIMUM_INBOUND_STREAMS })
   }
 
   function hostedInfo (): HostedInfo | undefined {

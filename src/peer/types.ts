@@ -30,6 +30,8 @@ export interface PeerLimits {
   keptBytes: number
   /** and beyond that in a file; with 0 for both nothing is kept */
   keptDiskBytes: number
+  /** bytes of keys and values that have come from other peers, or are on their way, and are not yet in the KV cache, over all sessions */
+  takenBytes: number
   /** frames a second on one stream, averaged; four times as many in a burst */
   framesPerSecond: number
   /** milliseconds after which a session without a frame is closed */
@@ -267,9 +269,17 @@ export interface ConnectRouteInit {
   sharePrefixes?: boolean
   /** rows of a prefill chunk; default 64 */
   chunkRows?: number
+  /**
+   * how what a leaving stage holds gets to the peer that takes its place: `replay` computes it anew, `transfer` has the
+   * keys and values sent from peer to peer, `split` does the one for the first half and the other for the rest. Default
+   * `measured`: what takes least by times measured at the beginning of the move
+   */
+  handOver?: HandOverMode
   deadlines?: Partial<Deadlines>
   onProgress?: (event: RouteProgress) => void
 }
+
+export type HandOverMode = 'measured' | 'replay' | 'transfer' | 'split'
 
 export interface LocalRouteOptions extends Pick<ConnectRouteInit, 'promptIds' | 'sharePrefixes' | 'chunkRows'> {
   /** positions the session may grow to; room is set aside for them. Default: as many as the model allows, as long as there is room */
@@ -303,6 +313,30 @@ export interface RouteRepair {
   replayedPositions: number
   /** routes that were tried */
   attempts: number
+  /** how positions came from stages that were leaving; undefined where it was no hand-over, or nothing was to be chosen */
+  handOver?: HandOverReport
+}
+
+/** A hand-over from a stage that is leaving: the choice by the model of KVPR, and what became of it. */
+export interface HandOverReport {
+  method: 'replay' | 'transfer' | 'split'
+  /** that the choice was about: without those of the trial that came before it */
+  positions: number
+  /** of these, the first ones, which were replayed; the keys and values of the others were sent from peer to peer */
+  split: number
+  /** positions whose keys and values were sent, with those of the trial */
+  transferredPositions: number
+  /** seconds for `positions`; undefined where the rates were not measured */
+  predictedSeconds?: number
+  measuredSeconds: number
+  /** what each method would have taken; `split` at its best */
+  predictions?: { replay: number, transfer: number, split: number }
+  /** measured by the peer that took over, on its link to the one that leaves */
+  bytesPerSecond?: number
+  /** measured: positions that the new stage, and those before it, computed again */
+  positionsPerSecond?: number
+  /** why keys and values did not come as they should have, so that their positions were replayed */
+  problem?: string
 }
 
 /** A stage of a route. Numbers start at 1, as in error messages. */

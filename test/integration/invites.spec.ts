@@ -18,16 +18,22 @@ describe('joining by invite, as processes', function () {
       run(['prompt', 'x', '--join', 'efedllm1nonsense']),
       run(['peer', '--ephemeral', '--network-key', folder.write('wrong.key', 'secret')]),
       run(['peer', '--ephemeral', '--listen', '/ip4/127.0.0.1/tcp/0', '--allow', '12D3KooWNobody']),
-      run(['invite'], { env: { EFEDLLM_DATA_DIR: folder.path('nothing') } })
+      run(['invite'], { env: { EFEDLLM_DATA_DIR: folder.path('nothing') } }),
+      run(['peer', '--ephemeral', '--network-key', folder.path('nope')]),
+      run(['status', '--network-key', folder.path('.')])
     ])
-    expect(results.map(({ code }) => code)).to.deep.equal([2, 2, 2, 2])
+    expect(results.map(({ code }) => code)).to.deep.equal([2, 2, 2, 2, 2, 2])
     expect(results[0].stderr).to.match(/no invite: .*copy it again/)
     expect(results[1].stderr).to.match(/network key: it has not the form of one/)
     expect(results[2].stderr).to.match(/12D3KooWNobody: is no peer id/)
     expect(results[3].stderr).to.match(/no peer runs with/)
+    expect(results[4].stderr).to.match(/--network-key .*nope: there is no such file\n.*key generate/)
+    expect(results[5].stderr).to.match(/--network-key .*: cannot be read/)
   })
 
   it('one string is enough to ask, to host, and to invite others', async () => {
+    // a peer gives what it has packed: another one of this machine has packed it all
+    await stop(await startPeer())
     const first = await startPeer('--layers', '0:4')
     expectAsDocumented(first.ready, 'peer')
     const invite = first.ready.invite!
@@ -64,6 +70,19 @@ describe('joining by invite, as processes', function () {
     expect(member.tokenIds).to.deep.equal(byKey.tokenIds)
     await stop(peer)
     expect(existsSync(join(folder.path('data'), 'peer', 'invite'))).to.equal(false)
+  })
+
+  it('a list of who may take part lets in a client that is known again', async () => {
+    const identity = folder.path('identity')
+    const ids = [await run(['key', 'id', identity]), await run(['key', 'id', identity])].map(({ stdout }) => stdout)
+    expect(ids[0]).to.match(/^12D3KooW\w+\n$/).and.equal(ids[1])
+    const peer = start(['peer', '--ephemeral', '--allow', ids[0].trim(), '--listen', '/ip4/127.0.0.1/tcp/0', '--no-mdns', '--no-dht', '--json'], { env: env() })
+    const { addresses } = JSON.parse(await peer.until('stdout', /^.*\n/)) as PeerJson
+    const ask = ['prompt', 'Fellow citizens', '--join', addresses[0], '--max-tokens', '2', '--deadline', '5s']
+    const [stranger, member, twice] = await Promise.all([run(ask), run([...ask, '--identity', identity]), run(['status', '--join', addresses[0], '--identity', identity])])
+    expect([stranger.code, member.code, twice.code]).to.deep.equal([1, 0, 0])
+    expect(member.stdout).to.not.equal('')
+    await stop(peer)
   })
 
   it('the doctor finds nothing wrong, and what is', async () => {

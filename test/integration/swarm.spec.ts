@@ -4,7 +4,7 @@ import { sharedPath } from '../support/shared-data.ts'
 import { expectAsDocumented } from '../unit/cli/documented.ts'
 import { killAll, promptJson, run, runJson, start, startSwarm, stop } from './cli-process.ts'
 import { untilNobodyListens } from './wait.ts'
-import type { PromptJson } from '../../src/cli/json.ts'
+import type { PromptJson, StatusJson } from '../../src/cli/json.ts'
 
 /** Log-probabilities are binary64 numbers made of logits and their sum: other bits of these are other numbers. */
 const exact = ['--logprobs', '5']
@@ -52,6 +52,16 @@ describe('swarm of processes', function () {
         expect((await stop(swarm))?.code).to.equal(130)
       })
     }
+
+    it('of peers that know each other, so that one address is enough', async () => {
+      const { ready } = await startSwarm('--peers', '3')
+      const address = ready.peers[2].addresses[0]
+      // announcements are on their way
+      while (JSON.parse((await run(['status', '--join', address, '--json'])).stdout).peers.length < 3);
+      const status = await runJson<StatusJson>(['status', '--join', address])
+      expect(status.peers.map(({ peerId }) => peerId)).to.have.members(ready.peers.map(({ peerId }) => peerId))
+      expect((await promptJson('prompt', prompt, '--join', address, '--max-tokens', '64', ...exact)).tokenIds).to.deep.equal(greedy.tokenIds)
+    })
 
     it('in one command, with chunks of a long prompt in flight', async () => {
       const text = readFileSync(new URL('../../models/sotu-4m/heldout.txt', import.meta.url), 'utf8').slice(0, 3000)

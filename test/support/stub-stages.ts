@@ -265,6 +265,7 @@ export function createStubStages (): StubStages {
         if (peer?.alive !== true) throw new Error(`peer ${peerId} cannot be reached`)
         const link: Link = {
           peer: peerId,
+          protocol: '',
           remoteAddress: '',
           get closed () { return !peer.alive },
           queuedBytes: 0,

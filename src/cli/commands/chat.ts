@@ -13,7 +13,6 @@ import { note, style, write } from '../terminal.ts'
 import type { Command } from 'commander'
 import type { PastTurn } from '../chat-history.ts'
 import type { ChatMessage, Model } from '../../model/index.ts'
-import type { GenerationResult } from '../../peer/index.ts'
 import type { Connection } from '../connect.ts'
 import type { Context, OutputOptions } from '../context.ts'
 import type { RouteOptions, SamplingFlags } from '../options.ts'
@@ -57,7 +56,7 @@ async function converse (context: Context, flags: ChatFlags, model: Model, conne
   const { terminal, signal } = context
   const { generate } = await import('../../peer/index.ts')
   const opening: ChatMessage[] = flags.system === undefined ? [] : [{ role: 'system', content: flags.system }]
-  let { session } = connection
+  const { session } = connection
   let messages = [...opening]
   let past: PastTurn | undefined
   let answering: AbortController | undefined
@@ -67,22 +66,11 @@ async function converse (context: Context, flags: ChatFlags, model: Model, conne
     const rendered = model.renderChat(turn, { addGenerationPrompt: true })
     const promptIds = conversationIds(model.tokenizer, rendered, past)
     const options = generationOptions(flags, model.generation.stopTokenIds)
-    const run = async (): Promise<GenerationResult> => {
-      const events = generate({ session, tokenizer: model.tokenizer, promptIds, options, signal: AbortSignal.any([signal, stop]) })
-      return await consume(events, async event => {
-        if (event.type === 'text') await write(terminal.stdout, event.text)
-      })
-    }
-    let result
-    try {
-      result = await run()
-    } catch (error) {
-      // only a session that was idle is taken away, so nothing is written of this answer yet
-      if (!wasEvicted(error)) throw error
-      note(terminal, style(terminal, 'dim', 'the peers needed the memory of this conversation; it is computed anew'))
-      session = await connection.reopen(promptIds)
-      result = await run()
-    }
+    // a session that the peers had to end while it was idle is repaired like any other: it only takes longer
+    const events = generate({ session, tokenizer: model.tokenizer, promptIds, options, signal: AbortSignal.any([signal, stop]) })
+    const result = await consume(events, async event => {
+      if (event.type === 'text') await write(terminal.stdout, event.text)
+    })
     messages = [...turn, { role: 'assistant', content: result.text }]
     past = pastTurn(model.tokenizer, rendered, promptIds, result)
     await write(terminal.stdout, '\n')
@@ -129,10 +117,4 @@ async function converse (context: Context, flags: ChatFlags, model: Model, conne
     lines.close()
   }
   context.exitCode = interruptCode(signal)
-}
-
-/** The peers wanted the memory of the conversation, and had none for it when it came back. */
-function wasEvicted (error: unknown): boolean {
-  const { code } = describeError(error)
-  return code === 'ERR_SESSION_EVICTED' || (code === 'ERR_ROUTE_LOST' && describeError((error as Error).cause).code === 'ERR_SESSION_EVICTED')
 }

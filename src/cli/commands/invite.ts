@@ -1,6 +1,6 @@
 import { join as joinPath } from 'node:path'
 import { Option } from 'commander'
-import { addAccessOptions, readAccess } from '../access.ts'
+import { addAccessOptions, addIdentityOption, clientNode, readAccess } from '../access.ts'
 import { dataDirectoryHolder } from '../data-lock.ts'
 import { UsageError } from '../errors.ts'
 import { readKeptInvite } from '../invites.ts'
@@ -8,11 +8,11 @@ import { list } from '../parse.ts'
 import { note, style, write, writeJson } from '../terminal.ts'
 import type { Command } from 'commander'
 import type { PeerInfo, PeerNode } from '../../peer/index.ts'
-import type { Access, AccessOptions } from '../access.ts'
+import type { Access, AccessOptions, IdentityOptions } from '../access.ts'
 import type { Context } from '../context.ts'
 import type { InviteJson } from '../json.ts'
 
-interface InviteFlags extends AccessOptions {
+interface InviteFlags extends AccessOptions, IdentityOptions {
   dataDir?: string
   json?: boolean
 }
@@ -23,7 +23,7 @@ export function defineInvite (program: Command, context: Context): void {
     .addOption(new Option('-j, --join <addresses>', 'peers of the swarm; repeat it, or put commas between').argParser(list).env('EFEDLLM_JOIN'))
     .option('--data-dir <folder>', 'that of the peer (default: peer, in the data directory)')
     .option('--json', 'print one JSON value as the last line of stdout (docs/json.md)')
-  addAccessOptions(command)
+  addIdentityOption(addAccessOptions(command))
     .addHelpText('after', `
 Examples:
   $ efedllm invite
@@ -32,7 +32,7 @@ Examples:
     .action(async (flags: InviteFlags) => {
       const kept = (flags.join ?? []).length > 0 ? [] : [await ownInvite(context, flags)]
       const access = await readAccess({ ...flags, join: [...flags.join ?? [], ...kept] })
-      await print(context, flags, await collect(context, access, kept[0]), access.key !== undefined)
+      await print(context, flags, await collect(context, flags, access, kept[0]), access.key !== undefined)
     })
 }
 
@@ -45,9 +45,9 @@ async function ownInvite ({ terminal }: Context, { dataDir }: InviteFlags): Prom
 }
 
 /** Asks the peers for others, so that the invite outlives them. */
-async function collect ({ signal, terminal }: Context, access: Access, kept: string | undefined): Promise<string> {
+async function collect ({ signal, terminal }: Context, flags: InviteFlags, access: Access, kept: string | undefined): Promise<string> {
   const { createPeerNode, encodeInvite, inviteAddresses } = await import('../../peer/index.ts')
-  const node = createPeerNode({ discovery: {}, network: { key: access.key } })
+  const node = createPeerNode(clientNode(flags, access.key))
   await node.start({ signal })
   try {
     const infos = await askAll(node, access.join, signal)

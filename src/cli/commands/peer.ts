@@ -1,7 +1,7 @@
 import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { Option } from 'commander'
-import { addAccessOptions, checkInvited, looksLikeInvite, readAccess, readAllowList } from '../access.ts'
+import { addAccessOptions, checkInvited, clientNode, looksLikeInvite, readAccess, readAllowList } from '../access.ts'
 import { lockDataDirectory } from '../data-lock.ts'
 import { DEFAULT_LISTEN, DRAIN_MILLISECONDS, STOP_MILLISECONDS } from '../constants.ts'
 import { startEngine } from '../engines.ts'
@@ -87,11 +87,6 @@ async function runPeer (context: Context, flags: RunFlags): Promise<void> {
   const parent = flags.exitWithParent === true ? parentGone(terminal.stdin) : undefined
   const asked = parent === undefined ? signal : AbortSignal.any([signal, parent])
   const progress = createProgress(terminal, flags)
-  const { model, range, share } = await openHostedModel({
-    context, request: flags, progress, signal: asked, chooseRange: async model => await chooseRange(flags, model, asked)
-  })
-  checkInvited(model, flags)
-  const { createPeerNode } = await import('../../peer/index.ts')
   const allow = flags.allow === undefined ? undefined : await readAllowList(flags.allow)
 
   let unlock = (): void => {}
@@ -103,6 +98,11 @@ async function runPeer (context: Context, flags: RunFlags): Promise<void> {
     context.onExit(unlock)
   }
   try {
+    const { model, range, share } = await openHostedModel({
+      context, request: { ...flags, identity: dataDirectory }, progress, signal: asked, chooseRange: async model => await chooseRange(flags, dataDirectory, model, asked)
+    })
+    checkInvited(model, flags)
+    const { createPeerNode } = await import('../../peer/index.ts')
     const engine = await startEngine({ model, range, threads: flags.threads, env: terminal.env, progress, signal: asked })
     try {
       asked.throwIfAborted()
@@ -155,7 +155,7 @@ async function drain ({ terminal }: Context, node: PeerNode, { drainTimeout = DR
   }
 }
 
-async function chooseRange (flags: RunFlags, model: { modelId: string, manifest: Manifest }, signal: AbortSignal): Promise<UnitRange> {
+async function chooseRange (flags: RunFlags, identity: string | undefined, model: { modelId: string, manifest: Manifest }, signal: AbortSignal): Promise<UnitRange> {
   const { layers, units } = flags
   const { layerCount } = model.manifest.architecture
   if (units !== undefined) return parseUnits(units, layerCount)
@@ -164,7 +164,7 @@ async function chooseRange (flags: RunFlags, model: { modelId: string, manifest:
   const others = [...new Set([...flags.join, ...parseModelRequest(flags).from])]
   if (others.length === 0) return all
   const { createPeerNode } = await import('../../peer/index.ts')
-  const node = createPeerNode({ discovery: {}, network: { key: flags.key } })
+  const node = createPeerNode(clientNode({ identity }, flags.key))
   await node.start({ signal })
   try {
     const answers = await Promise.allSettled(others.map(async address => await node.info(address, { signal })))

@@ -1,6 +1,6 @@
 import { join as joinPath } from 'node:path'
 import { Option } from 'commander'
-import { addAccessOptions, readAccess } from '../access.ts'
+import { addAccessOptions, addIdentityOption, clientNode, readAccess } from '../access.ts'
 import { EXIT_FAILURE } from '../constants.ts'
 import { ownSwarm } from '../invites.ts'
 import { list } from '../parse.ts'
@@ -8,10 +8,10 @@ import { coverageTable, peerTable, statusJson } from '../status-lines.ts'
 import { note, style, write, writeJson } from '../terminal.ts'
 import type { Command } from 'commander'
 import type { Survey } from '../../peer/index.ts'
-import type { AccessOptions } from '../access.ts'
+import type { AccessOptions, IdentityOptions } from '../access.ts'
 import type { Context } from '../context.ts'
 
-interface StatusFlags extends AccessOptions {
+interface StatusFlags extends AccessOptions, IdentityOptions {
   dataDir?: string
   json?: boolean
 }
@@ -34,7 +34,7 @@ function define (program: Command, context: Context, name: string, description: 
     .addOption(new Option('-j, --join <addresses>', 'peers to ask, or an invite (default: the peer of this machine, and those that it remembers)').argParser(list).env('EFEDLLM_JOIN'))
     .option('--data-dir <folder>', 'that of the peer (default: peer, in the data directory)')
     .option('--json', 'print one JSON value as the last line of stdout (docs/json.md)')
-  addAccessOptions(command)
+  addIdentityOption(addAccessOptions(command))
     .addHelpText('after', `
 Examples:
   $ efedllm ${name}
@@ -54,7 +54,7 @@ async function take ({ terminal, signal }: Context, flags: StatusFlags): Promise
   const directory = flags.dataDir ?? joinPath(dataDirectory(terminal.env), 'peer')
   const access = await readAccess({ ...flags, join: flags.join ?? await ownSwarm(directory) })
   const { createPeerNode, surveySwarm } = await import('../../peer/index.ts')
-  const node = createPeerNode({ discovery: { gossip: false, relay: 'use' }, network: { key: access.key } })
+  const node = createPeerNode(clientNode(flags, access.key, { gossip: false, relay: 'use' }))
   await node.start({ signal })
   try {
     return await surveySwarm({ node, addresses: access.join, modelId: access.invitedModelId }, { signal })

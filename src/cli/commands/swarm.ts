@@ -54,6 +54,8 @@ async function runSwarm (context: Context, flags: SwarmFlags): Promise<void> {
       '--model', path, '--layers', range, '--listen', '/ip4/127.0.0.1/tcp/0', '--ephemeral', '--no-mdns', '--no-dht', '--exit-with-parent', '--json',
       ...(flags.threads === undefined ? [] : ['--threads', String(flags.threads)])
     ]),
+    // those that stay up know each other, so that one of them will do for `status` and a directory; an answer needs none of it
+    introduce: prompt === undefined ? first => ['--join', first.addresses[0]] : undefined,
     signal: context.signal,
     onReady: count => progress.update('starting peers', count, layers.length),
     onLost: error => note(terminal, style(terminal, 'yellow', error.message)),

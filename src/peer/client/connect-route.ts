@@ -69,6 +69,7 @@ export async function connectRoute (init: ConnectRouteInit, options: AbortOption
     unitCount,
     capacity: capacity ?? 0,
     chunkRows: init.chunkRows ?? CHUNK_ROWS,
+    handOver: init.handOver,
     history,
     promptIds,
     locals: locals.map(({ range }): PlannedStage => ({ range })),

@@ -2,7 +2,7 @@ import type { Logger } from '@libp2p/interface'
 import { ASK_AGAIN_MILLISECONDS, MAXIMUM_FORMER_STAGES, PREFIX_STRIDE } from '../constants.ts'
 import { SessionClosedError } from '../errors.ts'
 import type { StageError } from '../errors.ts'
-import type { CandidateRecord, Deadlines, RouteProgress, StageDescription } from '../types.ts'
+import type { CandidateRecord, Deadlines, HandOverMode, RouteProgress, StageDescription } from '../types.ts'
 import { establish, stageErrors } from './attempt.ts'
 import type { AttemptInit, Established } from './attempt.ts'
 import type { CandidatePool } from './candidate-pool.ts'
@@ -42,6 +42,8 @@ export interface LiveRouteInit extends Pick<AttemptInit, 'self' | 'modelId' | 'c
   /** stages of this machine */
   locals: readonly PlannedStage[]
   promptIds: ArrayLike<number>
+  /** default `measured` */
+  handOver?: HandOverMode
   createMembers: (events: Pick<RouteMembersInit, 'onFailure' | 'onLeaving' | 'mayReplace'>) => RouteMembers
   pool: CandidatePool
   /** candidates may come by themselves: an opening waits for them */
@@ -116,6 +118,9 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
         planned,
         openBy,
         promptIds,
+        handOver: init.handOver ?? 'measured',
+        leaving: promptIds === undefined ? route.route.stages.filter(({ peerId }) => peerId !== undefined && leaving.has(peerId) && !trouble.lost.has(peerId)) : [],
+        patience: deadlines.step,
         signal: attemptSignal,
         onReplayed: milliseconds => { replayingMilliseconds += milliseconds }
       })
@@ -266,7 +271,8 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
         route: stages,
         milliseconds: performance.now() - started,
         replayedPositions: established.replayedPositions,
-        attempts
+        attempts,
+        handOver: established.handOver
       }
     })
   }

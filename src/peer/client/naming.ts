@@ -25,6 +25,8 @@ export interface Naming {
   readonly names: string[]
   /** positions from `length` on are others now */
   cut (length: number): void
+  /** positions below `length` have come another way than the names say: nothing is named until they are replaced */
+  taint (length: number): void
   /** Names positions, of which those from `changed` on are others than before, and gives what the stage does not know yet. */
   update (ids: ArrayLike<number>, changed: number): NameRecord | undefined
 }
@@ -47,6 +49,11 @@ export function createNaming ({ secret, modelId, passed, ids, mixed, names }: Na
   return {
     names: prefix.names,
     cut,
+    taint (length) {
+      foreign = Math.max(foreign, length)
+      prefix.cut(0)
+      told = 0
+    },
     update (all, changed) {
       cut(changed)
       if (foreign > 0) return undefined

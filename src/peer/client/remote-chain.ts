@@ -45,6 +45,8 @@ export interface RemoteChainInit {
 export interface RemoteChain extends Segment {
   /** throws an AggregateError of StageErrors and their kin */
   open (init: Omit<OpenStagesInit, 'stages' | 'names' | 'fresh'>): Promise<void>
+  /** nonce of the opening of the stage with this number; undefined where it is none of the chain's */
+  nonceOf (stage: number): Uint8Array | undefined
   /** nothing more is sent or taken */
   leave (): void
 }
@@ -76,6 +78,7 @@ export function createRemoteChain (init: RemoteChainInit): RemoteChain {
   let left = false
   let grant = UNOPENED
   let states: StageState[] = []
+  let nonces: Uint8Array[] = []
 
   for (const [index, stage] of stages.entries()) {
     stage.enter(epoch, init.places[index], {
@@ -197,6 +200,7 @@ export function createRemoteChain (init: RemoteChainInit): RemoteChain {
         rowsPerStep: Math.min(...opened.map(({ rowsPerStep }) => rowsPerStep)),
         capacity: Math.min(...opened.map(({ capacity }) => capacity))
       }
+      nonces = opened.map(({ nonce }) => nonce)
       states = opened.map(({ held, kept }) => ({ held, kept }))
       for (const stage of stages) measure(stage)
     },
@@ -235,6 +239,7 @@ export function createRemoteChain (init: RemoteChainInit): RemoteChain {
         if (record !== undefined) stages[index].send({ kind: Kind.name, sequence, record: encodeName(record) })
       }
     }),
+    nonceOf: stage => nonces[stage - firstNumber],
     leave () {
       if (left) return
       left = true

@@ -1,5 +1,5 @@
 import type { Connection } from '@libp2p/interface'
-import { STAGE_SHARE_OF_DEADLINE } from '../constants.ts'
+import { STAGE_PROTOCOL, STAGE_SHARE_OF_DEADLINE } from '../constants.ts'
 import { StageLostError } from '../errors.ts'
 import type { StageError } from '../errors.ts'
 import type { LinkPool, Subscription } from '../link-pool.ts'
@@ -22,6 +22,8 @@ export interface RemoteStage {
   readonly peerId: string
   /** in the route of the present epoch */
   readonly place: StageDescription & { peerId: string }
+  /** it speaks a version of the protocol in which keys and values can be moved */
+  readonly movesKeyValues: boolean
   /** set once the stream has ended */
   readonly lost: StageError | undefined
   /** Begins an epoch: frames of the ones before are dropped, and requests that are under way fail. */
@@ -87,6 +89,9 @@ export function createRemoteStage ({ session, peerId, links, connect, disconnect
     peerId,
     get place () {
       return place
+    },
+    get movesKeyValues () {
+      return subscription?.link.protocol === STAGE_PROTOCOL
     },
     get lost () {
       return lost

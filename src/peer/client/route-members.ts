@@ -7,7 +7,7 @@ import type { PlannedStage } from './choose-stages.ts'
 import { createLocalSegment } from './local-segment.ts'
 import type { LocalSegment } from './local-segment.ts'
 import { createNaming } from './naming.ts'
-import type { NamingInit, Sharing } from './naming.ts'
+import type { Naming, NamingInit, Sharing } from './naming.ts'
 import { mixedPositions } from './provenance.ts'
 import { createRemoteChain } from './remote-chain.ts'
 import type { RemoteChain } from './remote-chain.ts'
@@ -50,6 +50,11 @@ export interface RouteMembers {
   describe (planned: readonly PlannedStage[]): StageDescription[]
   /** The session ends at this peer. `silent`: the peer does not answer on its stream */
   drop (peerId: string, options?: { silent?: boolean }): void
+  readonly architecture: Architecture
+  /** a peer that the session has to do with, in the present route or in the one before */
+  find (peerId: string): RemoteStage | undefined
+  /** the first positions of a stage were not computed by it, but handed to it: they are not named */
+  handed (peerId: string, positions: number): void
   /** drops all peers that are not in a route */
   keep (stages: readonly StageDescription[]): void
   /** The session ends everywhere. */
@@ -70,6 +75,8 @@ export function createRouteMembers (init: RouteMembersInit): RouteMembers {
   const locals = new Map<number, LocalSegment>()
   const lineages = new Map<string, Lineage>()
   let chains: RemoteChain[] = []
+  /** of the stages of the present route */
+  const namingOfPeer = new Map<string, Naming>()
 
   /** Of each stage, whether it is new to the session, and how many of its positions came another way. */
   function descend (planned: readonly PlannedStage[], held: number): { fresh: boolean[], mixed: number[] } {
@@ -124,6 +131,7 @@ export function createRouteMembers (init: RouteMembersInit): RouteMembers {
       const namingOf = (index: number): NamingInit | undefined => sharing && { ...sharing, passed: planned.slice(0, index), ids, mixed: mixed[index] }
       const segments: Segment[] = []
       chains = []
+      namingOfPeer.clear()
       for (let index = 0; index < planned.length;) {
         if (planned[index].peerId === undefined) {
           segments.push(localSegment(index, planned, namingOf(index)))
@@ -134,6 +142,7 @@ export function createRouteMembers (init: RouteMembersInit): RouteMembers {
         while (end < planned.length && planned[end].peerId !== undefined) end++
         const indexes = Array.from({ length: end - index }, (_value, offset) => index + offset)
         const namings = sharing && indexes.map(index => createNaming(namingOf(index)!))
+        for (const [offset, naming] of namings?.entries() ?? []) namingOfPeer.set(planned[index + offset].peerId!, naming)
         const chain = createRemoteChain({
           session: init.session,
           epoch,
@@ -157,6 +166,13 @@ export function createRouteMembers (init: RouteMembersInit): RouteMembers {
       return { epoch, stages, segments, chains }
     },
     describe,
+    architecture,
+    find: peerId => remotes.get(peerId),
+    handed (peerId, positions) {
+      const lineage = lineages.get(peerId)
+      if (lineage !== undefined) lineage.mixed = Math.max(lineage.mixed, positions)
+      namingOfPeer.get(peerId)?.taint(positions)
+    },
     drop,
     keep (stages) {
       for (const peerId of [...remotes.keys()]) if (!stages.some(stage => stage.peerId === peerId)) drop(peerId)

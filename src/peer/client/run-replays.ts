@@ -6,32 +6,42 @@ import type { Replay, StageState } from './plan-repair.ts'
 export interface RunReplaysInit {
   segments: readonly Segment[]
   grant: Grant
-  /** ids of the positions that every stage is to hold */
+  /** ids of the positions that the session holds */
   ids: readonly number[]
   /** rows of a chunk */
   chunkRows: number
   nextSequence: () => number
-  /** called when a chunk has come to its end */
-  onChunk: () => void
+  /** called when a chunk has come to its end, with the milliseconds that each stage has computed */
+  onChunk: (rows: number, spans: readonly number[]) => void
 }
 
 /**
- * Brings all stages of a route to the positions that the session holds, each
- * replay as one pipelined prefill. Gives how many positions went through stages
- * once more. Throws what the segments throw.
+ * Brings all stages of a route to the first `length` positions of the session,
+ * each replay as one pipelined prefill; `states` is what they have, and is kept
+ * up to date. Gives how many positions went through stages once more. Throws
+ * what the segments throw.
  */
-export async function runReplays (init: RunReplaysInit): Promise<number> {
-  const states: StageState[] = init.segments.flatMap(segment => [...segment.states])
+export async function runReplays (init: RunReplaysInit, states: StageState[], length = init.ids.length): Promise<number> {
   for (;;) {
-    const rounds = planReplays(states, init.ids.length)
+    const rounds = planReplays(states, length)
     try {
       for (const round of rounds) await all(round.map(async replay => await runReplay(init, replay)))
+      for (const replay of rounds.flat()) note(states, replay)
       return replayedPositions(rounds)
     } catch (error) {
       // what was replayed so far is simply replayed again, from further up
       if (!(error instanceof HistoryLostError) || states[error.stage - 1].kept === 0) throw error
       states[error.stage - 1].kept = 0
     }
+  }
+}
+
+/** What stages have that ran a replay. */
+function note (states: StageState[], { source, until, from, to }: Replay): void {
+  for (const state of states.slice(source, until)) {
+    // whatever they held behind it has been replaced
+    state.held = to
+    state.kept = from <= state.kept ? to : state.kept
   }
 }
 
@@ -46,6 +56,7 @@ async function runReplay ({ segments, grant, ids, chunkRows, nextSequence, onChu
     const common = { sequence, position, rows: count }
     let tokens = source === 0 ? Uint32Array.from(ids.slice(position, position + count)) : undefined
     let hidden: Float32Array | undefined
+    const spans: number[] = []
     for (const [index, segment] of segments.slice(first).entries()) {
       const { stages } = segment
       if (stages[0].stage > until) break
@@ -56,8 +67,9 @@ async function runReplay ({ segments, grant, ids, chunkRows, nextSequence, onChu
         : await segment.process({ ...common, tokens, hidden, outputs: [], until: here })
       tokens = undefined
       hidden = result.hidden
+      spans.push(...result.spans)
     }
-    onChunk()
+    onChunk(count, spans)
   }
 
   const chunks: Array<Promise<void>> = []

@@ -27,17 +27,17 @@ export interface JoinerInit {
 export function createJoiner ({ libp2p, join, clock, log, random = Math.random, onEvent }: JoinerInit): { start (): void, stop (): void } {
   const self = libp2p.peerId.toString()
   const joining = new Set<string>()
-  /** who was met at addresses that do not say it: libp2p finds out whom it has dialled twice only after a handshake */
-  const met = new Map<string, string>()
+  /** who was found at addresses that do not say it: libp2p finds out whom it has dialled twice only after a handshake */
+  const found = new Map<string, string>()
   let cancel = (): void => {}
   let stopped = true
 
-  async function joinOne ({ address, peerId = met.get(address) }: JoinAddress): Promise<void> {
+  async function joinOne ({ address, peerId = found.get(address) }: JoinAddress): Promise<void> {
     if (joining.has(address) || peerId === self || (peerId !== undefined && libp2p.getConnections(peerIdFromString(peerId)).length > 0)) return
     joining.add(address)
     try {
       const { remotePeer } = await libp2p.dial(multiaddr(address), { signal: AbortSignal.timeout(DIAL_MILLISECONDS) })
-      met.set(address, remotePeer.toString())
+      found.set(address, remotePeer.toString())
       if (!stopped) onEvent?.({ type: 'peer:join', address })
     } catch (error) {
       if (stopped) return

@@ -73,13 +73,15 @@ export function createOpener (init: OpenerInit): Opener {
   }
 
   function newBinding (link: Link, { epoch }: Frame, { stage, stages, upstream, downstream }: OpenRecord): Binding {
+    const nonce = randomBytes(NONCE_BYTES)
     return {
       epoch,
       stage,
       stages,
       upstream,
       downstream,
-      nonce: randomBytes(NONCE_BYTES),
+      nonce,
+      takeNonce: nonce,
       upstreamLink: upstream === link.peer ? link : undefined,
       downstreamLink: downstream === link.peer ? link : undefined,
       over: new AbortController()

@@ -72,7 +72,7 @@ export function createSessionStore (init: SessionStoreInit): SessionStore {
   function isIdle (session: StageSession, now: number): boolean {
     const patience = session.binding.lost !== undefined ? SUSPENDED_EVICT_MILLISECONDS : session.lastSequence === 0 ? UNUSED_EVICT_MILLISECONDS : Infinity
     const least = Math.min(limits.evictIdleMilliseconds, patience)
-    return !session.closed && session.pending.size === 0 && session.replays.length === 0 && now - session.lastActivity >= least
+    return !session.closed && session.pending.size === 0 && session.replays.length === 0 && session.taking === undefined && now - session.lastActivity >= least
   }
 
   /** Ends the session of a host that is idle longest, if that may help. */
@@ -133,9 +133,10 @@ export function createSessionStore (init: SessionStoreInit): SessionStore {
     unbind (session) {
       const { binding } = session
       clearTimeout(session.timer)
-      binding.nonce = undefined
+      binding.nonce = binding.takeNonce = undefined
       binding.over.abort()
       for (const listener of listeners) listener(session)
+      binding.source?.subscription.release()
       binding.subscription?.release()
       // late steps of the upstream are told by its stream, which therefore stays
       binding.subscription = binding.downstreamLink = undefined

@@ -8,6 +8,7 @@ import type { Frame } from '../wire/index.ts'
 import { createArrivingBytes } from './arriving-bytes.ts'
 import { createConnector } from './connector.ts'
 import type { ConnectorInit } from './connector.ts'
+import { createGiver } from './giver.ts'
 import { CHUNK_POSITIONS, createKeptOutputs, createSpillFile } from './history/index.ts'
 import type { Host } from './host.ts'
 import { createOpener } from './opener.ts'
@@ -19,6 +20,7 @@ import type { SessionStore } from './session-store.ts'
 import { controlledBy, cutNames, stepRole, upstreamOf } from './stage-session.ts'
 import type { StageSession } from './stage-session.ts'
 import { createStepRunner } from './step-runner.ts'
+import { createTaker } from './taker.ts'
 
 export interface StageServerInit extends ConnectorInit {
   /** what is hosted, now and later: the list changes */
@@ -57,10 +59,12 @@ export function createStageServer (init: StageServerInit): StageServer {
   })
   const store = createSessionStore(init)
   const room = createOutputRoom()
+  const giver = createGiver({ ...init, store, room })
+  const taker = createTaker({ ...init, store })
   const arriving = createArrivingBytes(limits)
   // whatever this stage grants fits
   const largestFrame = Math.min(MAXIMUM_FRAME_BYTES, 4 * hiddenSize * rowsPerStep + MAXIMUM_OUTPUT_BYTES + SMALL_FRAME_BYTES)
-  const steps = createStepRunner({ architecture, limits, rowsPerStep, store, room })
+  const steps = createStepRunner({ architecture, limits, rowsPerStep, store, room, onAdvance: session => taker.advance(session) })
   const replayer = createReplayer({ limits, rowsPerStep, hiddenSize, store, room })
   const opener = createOpener({ hosts, model, limits, self, rowsPerStep, store, kept })
   const connector = createConnector({
@@ -81,6 +85,7 @@ export function createStageServer (init: StageServerInit): StageServer {
       case Kind.open: return opener.open(link, frame)
       case Kind.attach: return connector.attached(session, link, frame)
       case Kind.step: return step(session, link, frame)
+      case Kind.fetch: return giver.fetch(session, link, frame)
     }
     if (controlledBy(session, link)) {
       if (frame.epoch === session.binding.epoch) control(session, link, frame)
@@ -102,6 +107,8 @@ export function createStageServer (init: StageServerInit): StageServer {
       case Kind.confirm: return orAbort(link, connector.confirm(session, link, frame))
       case Kind.connect: return orAbort(link, connector.connect(session, link, frame))
       case Kind.truncate: return truncate(session, link, frame)
+      case Kind.give: return orAbort(link, giver.give(session, link, frame))
+      case Kind.take: return orAbort(link, taker.take(session, frame))
       case Kind.cancel:
         cancelBelow(session, frame.sequence)
         return reply(link, frame, { kind: Kind.done })
@@ -121,6 +128,7 @@ export function createStageServer (init: StageServerInit): StageServer {
     session.cancelledBelow = Math.max(session.cancelledBelow, sequence)
     steps.drop(session, sequence)
     replayer.drop(session, sequence)
+    taker.cancel(session)
   }
 
   function truncate (session: StageSession, link: Link, frame: Frame): void {

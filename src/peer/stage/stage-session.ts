@@ -5,8 +5,10 @@ import type { Link } from '../link.ts'
 import type { Subscription } from '../link-pool.ts'
 import type { NamedSession } from '../prefix-cache.ts'
 import type { KeptHistory } from './history/kept-outputs.ts'
+import type { Giving } from './giver.ts'
 import type { Host } from './host.ts'
 import type { Failure } from './replies.ts'
+import type { Source, Taking } from './taker.ts'
 
 /** A step that was accepted and is not passed on yet. */
 export interface PendingStep {
@@ -43,6 +45,10 @@ export interface Binding {
   subscription?: Subscription
   /** for the downstream's confirmation; gone once used */
   nonce?: Uint8Array
+  /** the same, for a peer that gives keys and values; gone once used */
+  takeNonce?: Uint8Array
+  /** the peer that gives them */
+  source?: Source
   /** why the session is suspended */
   lost?: Failure
   /** what has been begun for this binding ends with it */
@@ -77,6 +83,10 @@ export interface StageSession {
   pending: Map<number, PendingStep>
   /** in the order in which they are sent */
   replays: PendingReplay[]
+  /** who may fetch its keys and values */
+  giving?: Giving
+  /** keys and values that are on their way to it */
+  taking?: Taking
   /** positions once all accepted steps have run */
   expectedLength: number
   lastSequence: number

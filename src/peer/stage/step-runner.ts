@@ -20,6 +20,8 @@ export interface StepRunnerInit {
   rowsPerStep: number
   store: SessionStore
   room: OutputRoom
+  /** a session that is taking keys and values over has come to more positions */
+  onAdvance: (session: StageSession) => void
 }
 
 /** Takes steps of sessions whose sender was checked, runs them, and passes the results on. */
@@ -52,6 +54,7 @@ export function createStepRunner (init: StepRunnerInit): StepRunner {
     if (session.pending.size >= limits.window) return breach(session, ErrorCode.credit, `more than ${limits.window} steps under way`)
     const invalid = (message: string): void => store.tell(session, { code: ErrorCode.invalidStep, message }, frame.sequence)
     if (session.replays.length > 0) return invalid('a step while a replay waits')
+    if (session.taking !== undefined && frame.position + frame.rows > session.taking.from) return invalid(`a step up to position ${frame.position + frame.rows} while those from ${session.taking.from} on are being taken over`)
     const { takesTokens } = session
     const wrong = stepBreach(frame, { architecture, takesTokens, stage: binding.stage, stages: binding.stages })
     // a client is told of the one step
@@ -100,6 +103,7 @@ export function createStepRunner (init: StepRunnerInit): StepRunner {
         if (settle(session, frame.sequence)) {
           if (result.hidden !== undefined) history?.write(position, result.hidden)
           passOn(session, binding, frame, result, arrived, output)
+          if (session.taking !== undefined) init.onAdvance(session)
         }
         room.give(output, resultBytes)
       },

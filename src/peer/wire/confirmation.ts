@@ -4,10 +4,15 @@ import { FrameError } from '../errors.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { hex, modelIdBytes, NONCE_BYTES, readRange } from './records.ts'
 
-/** Separates these signatures from all others of the same key. */
-const DOMAIN = 'efedllm-confirmation-1'
+/** What a signature is for; separates it from all others of the same key. */
+export const StatementDomain = { confirmation: 'efedllm-confirmation-1', transfer: 'efedllm-transfer-1' } as const
+export type StatementDomainName = typeof StatementDomain[keyof typeof StatementDomain]
 
-/** What a downstream peer signs: it agrees to be connected to by this upstream for this session. */
+/**
+ * What a peer signs: it agrees to be connected to by this other one for this
+ * session. The one that is connected to is the `downstream`, also where it is
+ * not a stage behind the other but gives it keys and values.
+ */
 export interface Statement {
   session: string
   epoch: number
@@ -17,22 +22,22 @@ export interface Statement {
   upstream: string
   downstream: string
   modelId: string
-  /** of the downstream */
+  /** of the downstream; of what it gives, where it gives keys and values */
   range: UnitRange
   /** of the downstream; without `/p2p` */
   addresses: string[]
 }
 
-export function encodeStatement (statement: Statement): Uint8Array {
-  const writer = new ByteWriter().text(DOMAIN, DOMAIN.length, 'domain').bytes(Buffer.from(statement.session, 'hex')).u32(statement.epoch).bytes(statement.nonce)
+export function encodeStatement (statement: Statement, domain: StatementDomainName = StatementDomain.confirmation): Uint8Array {
+  const writer = new ByteWriter().text(domain, domain.length, 'domain').bytes(Buffer.from(statement.session, 'hex')).u32(statement.epoch).bytes(statement.nonce)
     .text(statement.client, MAXIMUM_PEER_ID_LENGTH, 'client').text(statement.upstream, MAXIMUM_PEER_ID_LENGTH, 'upstream').text(statement.downstream, MAXIMUM_PEER_ID_LENGTH, 'downstream')
     .bytes(modelIdBytes(statement.modelId)).u16(statement.range.from).u16(statement.range.to)
   return writeAddresses(writer, statement.addresses).finish()
 }
 
-export function decodeStatement (bytes: Uint8Array): Statement {
+export function decodeStatement (bytes: Uint8Array, domain: StatementDomainName = StatementDomain.confirmation): Statement {
   const reader = new ByteReader(bytes)
-  if (reader.text(DOMAIN.length, 'domain') !== DOMAIN) throw new FrameError('domain', 'is another one')
+  if (reader.text(MAXIMUM_TEXT_BYTES, 'domain') !== domain) throw new FrameError('domain', 'is another one')
   const statement = {
     session: hex(reader.bytes(16, 'session')),
     epoch: reader.u32('epoch'),

@@ -118,7 +118,7 @@ export function decodeFrame (bytes: Uint8Array): Frame {
   if (spanCount > MAXIMUM_STAGES) throw new FrameError('spans', `are ${spanCount}, ${MAXIMUM_STAGES} are allowed`)
   if (outputCount > 0 && kind !== Kind.step) throw new FrameError('output requests', `do not go with kind ${kind}`)
   if (outputCount > 0 && until !== 0) throw new FrameError('output requests', 'do not go with a replay')
-  if ((kind === Kind.step || kind === Kind.replay) && rows === 0) throw new FrameError('rows', 'is 0')
+  if ((kind === Kind.step || kind === Kind.replay || kind === Kind.fetch || kind === Kind.keyValues) && rows === 0) throw new FrameError('rows', 'is 0')
   if (outputLength % 4 !== 0) throw new FrameError('output requests', `have ${outputLength} bytes`)
   if (outputLength > MAXIMUM_OUTPUT_BYTES) throw new FrameError('output requests', `have ${outputLength} bytes, ${MAXIMUM_OUTPUT_BYTES} are allowed`)
   const outputsAt = HEADER_BYTES + pad8(payload)
@@ -153,6 +153,7 @@ export function decodeFrame (bytes: Uint8Array): Frame {
   } else if (payloadType === Payload.results) {
     frame.results = readResults(bytes.subarray(HEADER_BYTES, HEADER_BYTES + payload), rows)
   } else if (payloadType === Payload.record) {
+    if (kind === Kind.keyValues && (payload === 0 || payload % rows !== 0)) throw new FrameError('keys and values', `have ${payload} bytes for ${rows} rows`)
     frame.record = bytes.subarray(HEADER_BYTES, HEADER_BYTES + payload)
   } else if (payload !== 0) {
     throw new FrameError('payload', `has ${payload} bytes, none are announced`)

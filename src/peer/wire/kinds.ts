@@ -21,10 +21,15 @@ export const Kind = {
   name: 16,
   replay: 17,
   replayed: 18,
-  leaving: 19
+  leaving: 19,
+  give: 20,
+  take: 21,
+  taken: 22,
+  fetch: 23,
+  keyValues: 24
 } as const
 export type KindNumber = typeof Kind[keyof typeof Kind]
-export const HIGHEST_KIND = 19
+export const HIGHEST_KIND = 24
 
 export const Payload = { none: 0, tokens: 1, hidden: 2, results: 3, record: 4 } as const
 export type PayloadNumber = typeof Payload[keyof typeof Payload]
@@ -50,7 +55,12 @@ export const PAYLOADS: Record<KindNumber, readonly PayloadNumber[]> = {
   [Kind.name]: [Payload.record],
   [Kind.replay]: [Payload.none],
   [Kind.replayed]: [Payload.none],
-  [Kind.leaving]: [Payload.record]
+  [Kind.leaving]: [Payload.record],
+  [Kind.give]: [Payload.record],
+  [Kind.take]: [Payload.record],
+  [Kind.taken]: [Payload.record],
+  [Kind.fetch]: [Payload.none],
+  [Kind.keyValues]: [Payload.record]
 }
 
 export const FLAG_MORE = 1
@@ -76,7 +86,8 @@ export const ErrorCode = {
   version: 16,
   evicted: 17,
   draining: 18,
-  historyLost: 19
+  historyLost: 19,
+  transfer: 20
 } as const
 export type ErrorNumber = typeof ErrorCode[keyof typeof ErrorCode]
-export const HIGHEST_ERROR_CODE = 19
+export const HIGHEST_ERROR_CODE = 20

@@ -167,6 +167,66 @@ export function decodeLeaving (bytes: Uint8Array): LeavingRecord {
   return record
 }
 
+/** What a stage holds is to be given to the peer that takes its place. */
+export interface GiveRecord {
+  /** made by the heir for its opening */
+  nonce: Uint8Array
+  /** of the heir's route */
+  epoch: number
+  /** PeerId */
+  heir: string
+  /** units whose keys and values it may fetch */
+  range: UnitRange
+}
+
+export function encodeGive (record: GiveRecord): Uint8Array {
+  return new ByteWriter().bytes(record.nonce).u32(record.epoch).text(record.heir, MAXIMUM_PEER_ID_LENGTH, 'heir').u16(record.range.from).u16(record.range.to).finish()
+}
+
+export function decodeGive (bytes: Uint8Array): GiveRecord {
+  const reader = new ByteReader(bytes)
+  const record = { nonce: reader.bytes(NONCE_BYTES, 'nonce').slice(), epoch: reader.u32('epoch'), heir: reader.text(MAXIMUM_PEER_ID_LENGTH, 'heir'), range: readRange(reader) }
+  reader.end('give')
+  return record
+}
+
+/** Keys and values are to be fetched from the peer that has agreed to give them. */
+export interface TakeRecord extends SignedStatement {
+  /** where the positions end; the frame says where they begin */
+  to: number
+}
+
+export function encodeTake ({ to, statement, signature }: TakeRecord): Uint8Array {
+  return new ByteWriter().u32(to).block(statement, MAXIMUM_STATEMENT_BYTES, 'statement').block(signature, MAXIMUM_SIGNATURE_BYTES, 'signature').finish()
+}
+
+export function decodeTake (bytes: Uint8Array): TakeRecord {
+  const reader = new ByteReader(bytes)
+  const record = { to: reader.u32('to'), statement: reader.block(MAXIMUM_STATEMENT_BYTES, 'statement').slice(), signature: reader.block(MAXIMUM_SIGNATURE_BYTES, 'signature').slice() }
+  reader.end('take')
+  return record
+}
+
+/** The session holds what was to be taken. */
+export interface TakenRecord {
+  /** from the first question to the last byte */
+  milliseconds: number
+  /** of the link, without the wait for the first bytes */
+  bytesPerSecond: number
+}
+
+export function encodeTaken (record: TakenRecord): Uint8Array {
+  return new ByteWriter().f64(record.milliseconds).f64(record.bytesPerSecond).finish()
+}
+
+export function decodeTaken (bytes: Uint8Array): TakenRecord {
+  const reader = new ByteReader(bytes)
+  const record = { milliseconds: reader.f64('milliseconds'), bytesPerSecond: reader.f64('bytesPerSecond') }
+  reader.end('taken')
+  if (!(record.milliseconds >= 0 && record.milliseconds < Infinity && record.bytesPerSecond > 0 && record.bytesPerSecond < Infinity)) throw new FrameError('taken', `says ${record.milliseconds} ms and ${record.bytesPerSecond} bytes a second`)
+  return record
+}
+
 /** Names of strides of a session, from the `first`-th on. */
 export interface NameRecord {
   first: number

@@ -15,6 +15,16 @@ describe('cli/repair lines', () => {
       .to.equal('stage 2 (peer …bbbbcccc) was lost; …cccccccc, …dddddddd continue, 1 position replayed in 80 ms')
   })
 
+  it('say what was transferred, and what was predicted', () => {
+    const handOver = { method: 'split' as const, positions: 400, split: 300, transferredPositions: 1100, predictedSeconds: 0.31, measuredSeconds: 0.335 }
+    expect(repairLine(repair({ failures: [], handOver })))
+      .to.equal('stage 2 (peer …bbbbcccc) is leaving; …eeeeffff continues, 12 positions replayed and 1,100 transferred in 80 ms (split: 310 ms predicted, 335 ms measured)')
+    expect(repairLine(repair({ failures: [], handOver: { ...handOver, transferredPositions: 0, problem: 'keys and values were not moved: it took too long' } })))
+      .to.equal('stage 2 (peer …bbbbcccc) is leaving; …eeeeffff continues, 12 positions replayed in 80 ms (keys and values were not moved: it took too long)')
+    expect(repairLine(repair({ failures: [], handOver: { ...handOver, predictedSeconds: undefined } })))
+      .to.equal('stage 2 (peer …bbbbcccc) is leaving; …eeeeffff continues, 12 positions replayed and 1,100 transferred in 80 ms')
+  })
+
   it('say where nobody was lost but a connection', () => {
     const lost = Object.assign(new Error('cut'), { peerId: '12D3KooWaaaabbbbcccc' })
     expect(repairLine(repair({ failures: [lost], lost: [], replacements: [], route: [stage(1, 'other'), stage(2, '12D3KooWaaaabbbbcccc')], replayedPositions: 0 })))

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { readFileSync } from 'node:fs'
-import { decodeFrame, encodeFrame, ErrorCode, Kind, encodeError, encodeOpen, encodeOpened, encodeProbed, encodeName, decodeName, encodeStatement, decodeError, decodeOpen, decodeOpened, decodeProbed, decodeSigned, decodeStatement, encodeSigned, decodeInfo, decodeLeaving, encodeInfo, encodeLeaving, createFramer, decodeNonce } from '../../../src/peer/wire/index.ts'
+import { decodeFrame, encodeFrame, ErrorCode, Kind, encodeError, encodeOpen, encodeOpened, encodeProbed, encodeName, decodeName, encodeStatement, decodeError, decodeOpen, decodeOpened, decodeProbed, decodeSigned, decodeStatement, encodeSigned, decodeInfo, decodeLeaving, encodeInfo, encodeLeaving, createFramer, decodeNonce, decodeGive, decodeTake, decodeTaken, encodeGive, encodeTake, encodeTaken, StatementDomain } from '../../../src/peer/wire/index.ts'
 import type { Frame, FrameInit } from '../../../src/peer/wire/index.ts'
 import { FrameError } from '../../../src/peer/errors.ts'
 
@@ -35,7 +35,12 @@ const examples: Record<string, FrameInit> = {
   'step of a replay': { kind: Kind.step, session, epoch: 3, sequence: 13, position: 32, rows: 2, hidden: Float32Array.of(0.5, 1), deadline: 9000, spans: [1], until: 4 },
   replay: { kind: Kind.replay, session, epoch: 3, sequence: 14, position: 64, rows: 48, deadline: 9000, until: 5 },
   replayed: { kind: Kind.replayed, session, epoch: 3, sequence: 14, position: 64, rows: 48, spans: [2, 0.5] },
-  leaving: { kind: Kind.leaving, session, epoch: 3, sequence: 0, record: encodeLeaving({ milliseconds: 30_000 }) }
+  leaving: { kind: Kind.leaving, session, epoch: 3, sequence: 0, record: encodeLeaving({ milliseconds: 30_000 }) },
+  give: { kind: Kind.give, session, epoch: 3, sequence: 15, record: encodeGive({ nonce: new Uint8Array(16).fill(7), epoch: 4, heir: '12D3KooWheir', range: { from: 3, to: 6 } }) },
+  take: { kind: Kind.take, session, epoch: 4, sequence: 16, position: 512, deadline: 9000, record: encodeTake({ to: 2048, statement: Uint8Array.of(1, 2, 3), signature: Uint8Array.of(4, 5) }) },
+  taken: { kind: Kind.taken, session, epoch: 4, sequence: 16, record: encodeTaken({ milliseconds: 12.5, bytesPerSecond: 1e8 }) },
+  fetch: { kind: Kind.fetch, session, epoch: 4, sequence: 1, position: 512, rows: 2 },
+  'keys and values': { kind: Kind.keyValues, session, epoch: 4, sequence: 1, position: 512, rows: 2, record: Uint8Array.of(1, 2, 3, 4, 5, 6) }
 }
 
 function plain (frame: Frame | FrameInit): unknown {
@@ -108,7 +113,7 @@ describe('peer/wire: frames', () => {
     }
     expect(() => decodeFrame(changed(4, 2))).to.throw(FrameError, 'version is 2')
     expect(() => decodeFrame(changed(5, 0))).to.throw(FrameError, 'kind 0')
-    expect(() => decodeFrame(changed(5, 20))).to.throw(FrameError, 'kind 20')
+    expect(() => decodeFrame(changed(5, 25))).to.throw(FrameError, 'kind 25')
     expect(() => decodeFrame(changed(6, 72))).to.throw(FrameError, 'header length')
     expect(() => decodeFrame(changed(0, 8))).to.throw(FrameError, 'length')
     expect(() => decodeFrame(changed(36, 4))).to.throw(FrameError, 'token ids')
@@ -124,6 +129,9 @@ describe('peer/wire: frames', () => {
     }
     expect(() => decodeFrame(encodeFrame({ ...examples.replay, until: 0 }))).to.throw(FrameError, 'ends somewhere')
     expect(() => decodeFrame(encodeFrame({ ...examples.replay, rows: 0 }))).to.throw(FrameError, 'rows is 0')
+    expect(() => decodeFrame(encodeFrame({ ...examples.fetch, rows: 0 }))).to.throw(FrameError, 'rows is 0')
+    expect(() => decodeFrame(encodeFrame({ ...examples['keys and values'], rows: 4 }))).to.throw(FrameError, '6 bytes for 4 rows')
+    expect(() => decodeFrame(encodeFrame({ ...examples['keys and values'], record: new Uint8Array(0) }))).to.throw(FrameError, '0 bytes for 2 rows')
     expect(() => decodeFrame(changed(48, 255, 255, 255, 255))).to.throw(FrameError, 'length')
     expect(() => decodeFrame(changed(64 + 12, 1))).to.throw(FrameError, 'padding')
     expect(() => decodeFrame(changed(80, 2))).to.throw(FrameError, 'out of order')
@@ -210,6 +218,10 @@ describe('peer/wire: records', () => {
   const statement = { session, epoch: 3, nonce: Uint8Array.from({ length: 16 }, (_value, index) => index), client: 'C', upstream: 'U', downstream: 'D', modelId: 'cd'.repeat(32), range: { from: 1, to: 5 }, addresses: ['/ip4/1.2.3.4/tcp/4001'] }
   const records: Record<string, { bytes: Uint8Array, decode: (bytes: Uint8Array) => unknown, value: unknown }> = {
     'record: statement': { bytes: encodeStatement(statement), decode: decodeStatement, value: statement },
+    'record: statement of a transfer': { bytes: encodeStatement(statement, StatementDomain.transfer), decode: bytes => decodeStatement(bytes, StatementDomain.transfer), value: statement },
+    'record: give': { bytes: examples.give.record!, decode: decodeGive, value: { nonce: new Uint8Array(16).fill(7), epoch: 4, heir: '12D3KooWheir', range: { from: 3, to: 6 } } },
+    'record: take': { bytes: examples.take.record!, decode: decodeTake, value: { to: 2048, statement: Uint8Array.of(1, 2, 3), signature: Uint8Array.of(4, 5) } },
+    'record: taken': { bytes: examples.taken.record!, decode: decodeTaken, value: { milliseconds: 12.5, bytesPerSecond: 1e8 } },
     'record: opened': { bytes: encodeOpened({ nonce: statement.nonce, window: 8, rowsPerStep: 256, capacity: 2048, held: 64, kept: 32 }), decode: decodeOpened, value: { nonce: statement.nonce, window: 8, rowsPerStep: 256, capacity: 2048, held: 64, kept: 32 } },
     'record: probed': { bytes: encodeProbed({ received: 9, finished: 8, queued: 1 }), decode: decodeProbed, value: { received: 9, finished: 8, queued: 1 } },
     'record: signed': { bytes: encodeSigned({ statement: Uint8Array.of(1, 2), signature: Uint8Array.of(3) }), decode: decodeSigned, value: { statement: Uint8Array.of(1, 2), signature: Uint8Array.of(3) } },
@@ -241,6 +253,16 @@ describe('peer/wire: records', () => {
       changed[countAt + offset] = value
       expect(() => decodeInfo(changed)).to.throw(FrameError, message)
     }
+  })
+
+  it('refuses an agreement that was given for something else, and rates that are none', () => {
+    expect(() => decodeStatement(encodeStatement(statement), StatementDomain.transfer)).to.throw(FrameError, 'domain')
+    expect(() => decodeStatement(encodeStatement(statement, StatementDomain.transfer))).to.throw(FrameError, 'domain')
+    for (const bytesPerSecond of [0, -1, NaN, Infinity]) expect(() => decodeTaken(encodeTaken({ milliseconds: 1, bytesPerSecond }))).to.throw(FrameError, 'bytes a second')
+    for (const milliseconds of [-1, NaN, Infinity]) expect(() => decodeTaken(encodeTaken({ milliseconds, bytesPerSecond: 1 }))).to.throw(FrameError, 'says')
+    expect(() => decodeTake(encodeTake({ to: 1, statement: new Uint8Array(0), signature: new Uint8Array(0) }).subarray(0, 6))).to.throw(FrameError, 'ends too early')
+    const long = Uint8Array.of(1, 0, 0, 0, 1, 16, ...new Uint8Array(4200))
+    expect(() => decodeTake(long)).to.throw(FrameError, '4096 are allowed')
   })
 
   it('refuses a stage that has outputs of positions it does not hold', () => {
