@@ -4,6 +4,7 @@
 
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import module from 'node:module'
 import { constants } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -14,6 +15,9 @@ const [major, minor] = process.versions.node.split('.').map(Number)
 if (major > 22 || (major === 22 && minor >= 18)) {
   const program = join(root, 'dist', 'cli', 'index.js')
   if (existsSync(program)) {
+    // some two thousand modules, most of them of libp2p: from the second start on they need not be compiled again
+    const { cacheDirectory } = await import(pathToFileURL(join(root, 'dist', 'model', 'data-directory.js')).href)
+    module.enableCompileCache(join(cacheDirectory(), 'code'))
     const { main } = await import(pathToFileURL(program).href)
     const code = await main(process.argv.slice(2))
     // what is left in the pipe goes out first, unless its reader has gone

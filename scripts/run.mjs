@@ -23,6 +23,7 @@ const commands = {
   },
   demo: { build: true, command: demo },
   'bench:peers': { build: true, command: (node, args) => run(node, ['scripts/bench-peers.ts', ...args]) },
+  soak: { build: true, command: (node, args) => run(node, ['scripts/soak.ts', ...args]) },
   lint: { build: false, command: lint },
   test: { build: true, command: test },
   'test:unit': { build: true, command: (node, args) => mocha(node, withSpecs(args, 'test/unit/**/*.spec.ts')) }

@@ -228,6 +228,9 @@ export const GATHER_INFO_MILLISECONDS = 300
 /** Who waits for a unit to be hosted asks again this often; announcements come sooner by themselves. */
 export const ASK_AGAIN_MILLISECONDS = 1_000
 
+/** Peers that have been stages of a session, which it tries again where nobody else hosts a unit; more than those would be long gone. Routes with more stages remember the last ones. */
+export const MAXIMUM_FORMER_STAGES = 64
+
 /** A step that fails at one peer after another for the engine's sake would fail anywhere. */
 export const MAXIMUM_STEP_FAILURES = 2
 

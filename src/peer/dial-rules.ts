@@ -65,21 +65,28 @@ export function dialableAddresses (addresses: readonly string[], peerId: string,
   return allowed
 }
 
-/** Grants each client so many new connections a minute. */
+/** A connection that has come about costs so little: its other side has proved that it wanted it, and is there. */
+const SHARE_OF_SUCCESS = 1 / 4
+
+/**
+ * Grants each client so many new connections a minute that come to nothing, and four times as many that come about: in
+ * a swarm whose peers come and go, honest clients need new ones often, and those succeed.
+ */
 export interface DialBudget {
-  take (client: string, now: number): boolean
+  /** undefined where the budget is used up; else to be called when the connection has come about */
+  take (client: string, now: number): (() => void) | undefined
 }
 
 export function createDialBudget (perMinute: number): DialBudget {
-  const used = new Map<string, { since: number, count: number }>()
+  const used = new Map<string, { since: number, cost: number }>()
   return {
     take (client, now) {
       for (const [key, entry] of used) if (now - entry.since >= 60_000) used.delete(key)
-      const entry = used.get(client) ?? { since: now, count: 0 }
-      if (entry.count >= perMinute) return false
-      entry.count++
+      const entry = used.get(client) ?? { since: now, cost: 0 }
+      if (entry.cost + 1 > perMinute) return undefined
+      entry.cost++
       used.set(client, entry)
-      return true
+      return () => { entry.cost -= 1 - SHARE_OF_SUCCESS }
     }
   }
 }

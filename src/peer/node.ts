@@ -188,8 +188,11 @@ export function createPeerNode (init: PeerNodeInit): PeerNode {
     if (own.length === 0 && init.dialPolicy === 'known') throw new DialRefusedError(statement.downstream, 'this stage connects only to peers it knows')
     const addresses = own.length > 0 ? own : dialableAddresses(statement.addresses, statement.downstream, clientAddress)
     if (addresses.length === 0) throw new DialRefusedError(statement.downstream, `none of its addresses (${statement.addresses.join(', ') || 'it names none'}) may be dialled for a client at ${clientAddress}`)
-    if (!budget.take(client, performance.now())) throw new DialRefusedError(statement.downstream, `more than ${limits.dialsPerClientAndMinute} new connections a minute for one client`)
-    return await libp2p.dial(addresses.map(address => multiaddr(address)), { signal })
+    const cameAbout = budget.take(client, performance.now())
+    if (cameAbout === undefined) throw new DialRefusedError(statement.downstream, `more than ${limits.dialsPerClientAndMinute} new connections a minute for one client`)
+    const connection = await libp2p.dial(addresses.map(address => multiaddr(address)), { signal })
+    cameAbout()
+    return connection
   }
 
   const node: PeerNode = {

@@ -40,7 +40,7 @@ export interface PeerLimits {
   evictIdleMilliseconds: number
   /** closed sessions of one client that are kept while there is room, for sessions of the same client that begin alike; 0 keeps none and shares nothing */
   keptSessionsPerClient: number
-  /** new connections to other peers that one client may cause in a minute */
+  /** new connections to other peers that one client may cause in a minute without their coming about; four times as many may */
   dialsPerClientAndMinute: number
   /** bytes a second of shared packages, over all peers */
   sharedBytesPerSecond: number

@@ -7,6 +7,7 @@ import type { StubPeerOptions } from '../support/peers.ts'
 import { candidateSource, recordOf } from '../support/candidates.ts'
 import { atPosition, countHidden, faults, faultyPeer } from '../support/faults.ts'
 import type { FaultName, FaultyPeer } from '../support/faults.ts'
+import { createSlowLink } from '../support/slow-link.ts'
 import { createStubEngine } from '../support/stub-engine.ts'
 
 const PROMPT = Uint32Array.from({ length: 20 }, (_value, index) => Math.imul(index + 5, 0x9E3779B1) >>> 26)
@@ -239,6 +240,29 @@ describe('peer: recovery', function () {
     known.learn(recordOf(await faultyPeer(swarm, 2, 5)))
     expect(await written).to.deep.equal(undisturbed)
     expect(repairs[0].replacements.map(({ range }) => range)).to.deep.equal([{ from: 3, to: 4 }])
+  })
+
+  it('goes on with the only one who hosts a unit as soon as it can be reached, whoever suspects it', async () => {
+    const link = await createSlowLink()
+    const peers = await Promise.all(RANGES.map(async ({ from, to }) => await faultyPeer(swarm, from, to)))
+    link.leadTo(Number(/\/tcp\/(\d+)/.exec(peers[2].address)![1]))
+    const known = candidateSource([...peers.map(recordOf), { ...recordOf(peers[2]), addresses: [`${link.address}/p2p/${peers[2].id}`] }])
+    const repairs: RouteRepair[] = []
+    const session = await connectRoute({
+      node: await swarm.client(),
+      addresses: [peers[0].address],
+      candidates: { ...known, suspect: peerId => known.forget(peerId) },
+      model: stubModel(),
+      onProgress: event => {
+        if (event.type === 'route:waiting') link.mend()
+        if (event.type === 'route:repaired') repairs.push(event.repair)
+      }
+    })
+    atPosition(peers[2], PROMPT.length + 4, () => link.cut())
+    expect(await text(session)).to.deep.equal(undisturbed)
+    expect(repairs.map(({ route }) => route.map(({ peerId }) => peerId))).to.deep.equal([peers.map(({ id }) => id)])
+    await session.close()
+    await link.stop()
   })
 
   it('opens elsewhere where a peer refuses, is full, or is gone', async () => {

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { Option } from 'commander'
 import { addAccessOptions, checkInvited, looksLikeInvite, readAccess, readAllowList } from '../access.ts'
@@ -134,6 +135,8 @@ async function runPeer (context: Context, flags: RunFlags): Promise<void> {
         const ready: PeerJson = {
           event: 'ready', peerId: node.peerId, addresses: node.addresses, range, units: describeUnits(range, manifest.architecture.layerCount), model: { name, modelId }, invite: flags.key === undefined ? invite ?? null : null
         }
+        // what has been compiled is there for the next peer of this machine, though this one may run for months, or be killed
+        flushCompileCache()
         await sayReady(context, flags, hosting, ready)
         await untilAborted(asked)
         removeInvite()

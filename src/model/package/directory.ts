@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ABOUT_FILE, BLOB_FOLDER, DERIVED_FOLDER, INCOMING_FOLDER, MANIFEST_FILE, STALE_MILLISECONDS } from './constants.ts'
 
@@ -37,8 +37,8 @@ export function locatePackage (path: string, isDirectory: boolean): { directory:
 /** A file that gets its name only when it is complete. */
 export interface NewFile {
   write (bytes: Uint8Array, position: number): Promise<void>
-  /** flushes and names the file; it stays in the same file system */
-  nameIt (path: string): Promise<void>
+  /** flushes and names the file; it stays in the same file system. `keep`: a file of that name is left as it is, and this one given up */
+  nameIt (path: string, options?: { keep?: boolean }): Promise<void>
   discard (): Promise<void>
 }
 
@@ -58,18 +58,29 @@ export async function createNewFile ({ incoming }: PackagePaths): Promise<NewFil
         done += bytesWritten
       }
     },
-    async nameIt (name) {
+    async nameIt (name, { keep = false } = {}) {
       // a power cut must not leave the name without the bytes
       await file.sync()
       await close()
       await mkdir(dirname(name), { recursive: true })
-      await rename(path, name)
+      if (!keep || !await nameUnlessTaken(path, name)) await rename(path, name)
     },
     async discard () {
       await close()
       await rm(path, { force: true })
     }
   }
+}
+
+/** False where the file system has no second names for files. */
+async function nameUnlessTaken (path: string, name: string): Promise<boolean> {
+  try {
+    await link(path, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return false
+  }
+  await rm(path, { force: true })
+  return true
 }
 
 /** Writes a small file in one go, or not at all. */

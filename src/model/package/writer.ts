@@ -98,7 +98,8 @@ export async function storeBlob (paths: PackagePaths, build: (sink: BlobSink) =>
   try {
     const built = await build(file)
     if (existsSync(paths.blob(built.id))) await file.discard()
-    else await file.nameIt(paths.blob(built.id))
+    // another peer of this machine may be packing too, or may be reading already what it has packed
+    else await file.nameIt(paths.blob(built.id), { keep: true })
     return built
   } catch (error) {
     await file.discard()

@@ -1,8 +1,8 @@
 import type { Logger } from '@libp2p/interface'
-import { ASK_AGAIN_MILLISECONDS, PREFIX_STRIDE } from '../constants.ts'
+import { ASK_AGAIN_MILLISECONDS, MAXIMUM_FORMER_STAGES, PREFIX_STRIDE } from '../constants.ts'
 import { SessionClosedError } from '../errors.ts'
 import type { StageError } from '../errors.ts'
-import type { Deadlines, HandOverMode, RouteProgress, StageDescription } from '../types.ts'
+import type { CandidateRecord, Deadlines, HandOverMode, RouteProgress, StageDescription } from '../types.ts'
 import { establish, stageErrors } from './attempt.ts'
 import type { AttemptInit, Established } from './attempt.ts'
 import type { CandidatePool } from './candidate-pool.ts'
@@ -65,6 +65,8 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
   const conduct = createConduct({ forgiving: true })
   const trouble = createTrouble({ conduct, members, pool })
   const leaving = new Set<string>()
+  /** peers that have been stages of this session, as they were when it chose them */
+  const former = new Map<string, CandidateRecord>()
   let epoch = 0
   /** the epoch whose failures matter */
   let current = 0
@@ -131,18 +133,35 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
   }
 
   function choose (now = performance.now(), lost: ReadonlySet<string> = trouble.lost, without?: ReadonlySet<string>): ChosenStages | MissingUnits {
-    return chooseRepair({
+    const known = pool.records()
+    const among = (records: readonly CandidateRecord[]): ChosenStages | MissingUnits => chooseRepair({
       unitCount,
       costs,
       conduct,
       now,
       seed: session,
       present: present(),
-      candidates: pool.records().filter(({ peerId }) => without?.has(peerId) !== true),
+      candidates: records.filter(({ peerId }) => without?.has(peerId) !== true),
       lost,
       quarrels: trouble.quarrels,
       leaving
     })
+    const chosen = among(known)
+    if ('stages' in chosen) return chosen
+    // who is gone for all that is known may be back before anybody says so
+    const again = among([...known, ...[...former.values()].filter(({ peerId }) => !known.some(record => record.peerId === peerId))])
+    return 'stages' in again ? again : chosen
+  }
+
+  /** What the stages of the route host, for when nobody knows them any more. */
+  function remember (): void {
+    const stages = new Set(route.route.stages.map(({ peerId }) => peerId))
+    for (const record of pool.records()) {
+      if (!stages.has(record.peerId)) continue
+      former.delete(record.peerId)
+      former.set(record.peerId, record)
+    }
+    for (const peerId of former.keys()) if (former.size > MAXIMUM_FORMER_STAGES) former.delete(peerId)
   }
 
   function canDoWithout (peerId: string): boolean {
@@ -230,6 +249,7 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
       replaying: () => replayingMilliseconds
     })
     route = established
+    remember()
     const failures = [...trouble.failures]
     trouble.clear()
     members.keep(route.route.stages)
@@ -277,6 +297,7 @@ export async function openLiveRoute (init: LiveRouteInit, { signal }: { signal?:
     await members.close()
     throw error
   }
+  remember()
   init.stopped.addEventListener('abort', close, { once: true })
 
   return {

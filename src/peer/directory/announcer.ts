@@ -24,8 +24,8 @@ export interface Announcer {
   /** the last announcement, for whoever asks; undefined before the first one */
   readonly last: { modelId: string, bytes: Uint8Array, age: number } | undefined
   start (): void
-  /** something has changed that others should know now */
-  soon (): void
+  /** something has changed that others should know now; not before the last announcement is so many milliseconds old */
+  soon (pause?: number): void
   /** the announcement of what there is to say at this moment: a new one where the last one says something else. Throws where it cannot be signed */
   fresh (): Promise<{ modelId: string, bytes: Uint8Array } | undefined>
   /** looks whether what is hosted or claimed is still what was announced last */
@@ -99,8 +99,8 @@ export function createAnnouncer ({ self, key, clock, state, addresses, publish, 
       stopped = false
       plan(0)
     },
-    soon () {
-      plan(Math.max(0, announcedAt + ANNOUNCE_PAUSE_MILLISECONDS - clock.steady()))
+    soon (pause = ANNOUNCE_PAUSE_MILLISECONDS) {
+      plan(Math.max(0, announcedAt + pause - clock.steady()))
     },
     async fresh () {
       // the goodbye is the last word

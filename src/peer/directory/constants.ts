@@ -28,6 +28,9 @@ export const ANNOUNCE_MILLISECONDS = 5_000
 /** Changes that come together are announced once, and so are new neighbours of a node that joins many. */
 export const ANNOUNCE_PAUSE_MILLISECONDS = 500
 
+/** At further neighbours, though, no more often than that: in a swarm that starts they come one after another, and every announcement goes to everybody. */
+export const NEIGHBOUR_PAUSE_MILLISECONDS = 2_000
+
 /** Clocks of two machines may differ by so much: those kept by NTP differ by less than a second, those set by hand by more than this. */
 export const CLOCK_SKEW_MILLISECONDS = 30_000
 
@@ -42,9 +45,9 @@ export const MAXIMUM_RECORDS = 2048
 export const SEQUENCE_MEMORY_MILLISECONDS = 60 * 60_000
 export const MAXIMUM_SEQUENCES = 8192
 
-/** A suspected peer is out for so long, and twice as long each time it is suspected again. */
+/** A suspected peer is out for so long, and twice as long each time it is suspected again; no longer than a client waits for somebody to host a unit, since it may be the only one, with a link that is cut now and then. */
 export const SUSPECT_MILLISECONDS = 5_000
-export const MAXIMUM_SUSPECT_MILLISECONDS = 5 * 60_000
+export const MAXIMUM_SUSPECT_MILLISECONDS = 20_000
 /** Suspicions are forgotten after so long without another one. */
 export const SUSPECT_MEMORY_MILLISECONDS = 10 * 60_000
 /** Peers that are remembered for suspicions. */
@@ -95,6 +98,8 @@ export const WRITE_REMEMBERED_MILLISECONDS = 10_000
 
 /** Neighbours of the same model that a node wants: with six drawn at random, a swarm holds together when half of it dies at once. */
 export const WANTED_NEIGHBOURS = 6
+/** So many it wants at once; the others one or two at a time, as others come in. */
+export const LEAST_NEIGHBOURS = 2
 /** How often a node looks whether it has them. */
 export const FIND_MILLISECONDS = 5_000
 /** Dials of the finder that are under way at once: in a swarm that starts, others come in meanwhile, and a handshake costs both sides. */
@@ -104,14 +109,22 @@ export const DIAL_BACKOFF_MILLISECONDS = 2_000
 export const MAXIMUM_DIAL_BACKOFF_MILLISECONDS = 5 * 60_000
 /** A dial of the finder, over all addresses of a peer. */
 export const DIAL_MILLISECONDS = 12_000
-/** Addresses to join are tried again this often while nobody at all is connected. */
-export const ALONE_MILLISECONDS = 5_000
+/** Addresses to join are tried again so soon while nobody at all is connected, or up to twice as late, drawn at random: those who were turned away together do not come together again. */
+export const ALONE_MILLISECONDS = 4_000
 /** Peers that mDNS and the DHT have named. */
 export const MAXIMUM_NAMED_PEERS = 256
-/** The DHT is asked after so long, and twice as long each time, while neighbours are wanted. */
-export const DHT_PAUSE_MILLISECONDS = 10_000
+/** The DHT is asked after so long, and twice as long each time, while neighbours are wanted that nobody else knows. */
+export const DHT_PAUSE_MILLISECONDS = 4_000
 export const MAXIMUM_DHT_PAUSE_MILLISECONDS = 5 * 60_000
 export const DHT_FIND_MILLISECONDS = 15_000
+/** A peer of the DHT that has just been met is in its table by then. */
+export const DHT_MET_MILLISECONDS = 500
+/** Who knows others of its model already does not hurry to be found through the DHT: in a swarm that starts, everybody would connect to everybody. Up to twice as long, drawn at random. */
+export const DHT_FIRST_PROVIDE_MILLISECONDS = 60_000
+/** For the same reason a node looks who is close to it in the DHT only after so long, up to twice as long. */
+export const DHT_SELF_MILLISECONDS = 60_000
+/** Each question is taken to the eight nodes that are closest to its answer, and all peers of a model provide the same: more would only be more connections. Kademlia's 20, over ten paths at once, are for networks of strangers. */
+export const DHT_SIZE = { kBucketSize: 8, alpha: 3, disjointPaths: 2 }
 /** Provider records live for 48 hours; a node that has lost sight of those who keep its record gives it anew. */
 export const DHT_PROVIDE_MILLISECONDS = 30 * 60_000
 /** Everybody answers every question of mDNS to everybody: asked seldom, since the first question finds all who are there. */
@@ -167,6 +180,8 @@ export const REACHABILITY_MILLISECONDS = 10 * 60_000
 export const REACHABILITY_AGAIN_MILLISECONDS = 60_000
 /** Four ports, one after the other, and the question. */
 export const ASK_DIAL_BACK_MILLISECONDS = MAXIMUM_PORTS * DIAL_BACK_MILLISECONDS + 3_000
+/** One peer is asked, and then perhaps others. */
+export const REACHABILITY_CHECK_MILLISECONDS = 2 * ASK_DIAL_BACK_MILLISECONDS
 
 /** Of circuit relay v2. */
 export const RELAY_HOP_PROTOCOL = '/libp2p/circuit/relay/0.2.0/hop'

@@ -7,7 +7,7 @@ import { BoundedMap } from './bounded-map.ts'
 import type { GivenRecord } from './codec.ts'
 import {
   ANNOUNCE_MILLISECONDS, ASK_MILLISECONDS, ASK_PAUSE_MILLISECONDS, CLOCK_SKEW_MILLISECONDS, GOSSIP_MESSAGES_AT_ONCE, GOSSIP_MESSAGES_PER_SECOND, MAXIMUM_ASKERS, MAXIMUM_MODELS,
-  OVERDUE_MILLISECONDS, REFRESH_PEERS, SIGNATURES_AT_ONCE, SWEEP_MILLISECONDS
+  NEIGHBOUR_PAUSE_MILLISECONDS, OVERDUE_MILLISECONDS, REFRESH_PEERS, SIGNATURES_AT_ONCE, SWEEP_MILLISECONDS
 } from './constants.ts'
 import { askExchange, askRecords } from './exchange.ts'
 import type { Gossip } from './gossip.ts'
@@ -207,7 +207,8 @@ export function createDirectory (init: DirectoryInit): RunningDirectory {
     counts
   }
 
-  gossip?.onNeighbour(modelId => { if (modelId === announcer.last?.modelId) announcer.soon() })
+  // whoever comes asks for what we know; only those who have asked somebody else meanwhile may have missed us
+  gossip?.onNeighbour(modelId => { if (modelId === announcer.last?.modelId) announcer.soon(neighbours(modelId).length > 1 ? NEIGHBOUR_PAUSE_MILLISECONDS : undefined) })
   return {
     directory,
     get models () {

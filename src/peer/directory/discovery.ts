@@ -87,7 +87,7 @@ export async function prepareDiscovery (parts: DiscoveryParts): Promise<Discover
 
   const modelId = (): string | undefined => state()?.modelId ?? discovery.models?.[0]
   const remembered = dataDirectory === undefined || discovery.remember === false ? undefined : await openRememberedList(joinPath(dataDirectory, REMEMBERED_FILE), clock, log)
-  const providers = discovery.dht === true ? createProviders({ libp2p, modelId, provides: () => (state()?.ranges.length ?? 0) > 0, clock, log }) : undefined
+  const providers = discovery.dht === true ? createProviders({ libp2p, modelId, provides: () => (state()?.ranges.length ?? 0) > 0, isKnown: () => running.directory.records(modelId() ?? '').length > 0, clock, log }) : undefined
   const finder = createFinder({ libp2p, running, modelId: network.gossip === undefined ? () => undefined : modelId, remembered, providers, clock, log })
   const server = createDirectoryServer({ records: running.given, dialBack: createDialBack(libp2p, clock), exchange: running.exchanged, clock, log })
   await libp2p.handle(DIRECTORY_PROTOCOL, async (stream, connection) => await server.accept(stream, connection), { maxInboundStreams: MAXIMUM_DIRECTORY_STREAMS, runOnLimitedConnection: true })

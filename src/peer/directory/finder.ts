@@ -3,7 +3,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { BoundedMap } from './bounded-map.ts'
 import { chooseDials } from './choose-dials.ts'
 import type { DialCandidate, DialHistory } from './choose-dials.ts'
-import { DIAL_MILLISECONDS, DIALS_AT_ONCE, DIRECTORY_PROTOCOL, FIND_MILLISECONDS, MAXIMUM_NAMED_PEERS, PROBE_PAUSE_MILLISECONDS, WANTED_NEIGHBOURS } from './constants.ts'
+import { DIAL_MILLISECONDS, DIALS_AT_ONCE, DIRECTORY_PROTOCOL, FIND_MILLISECONDS, LEAST_NEIGHBOURS, MAXIMUM_NAMED_PEERS, PROBE_PAUSE_MILLISECONDS, WANTED_NEIGHBOURS } from './constants.ts'
 import type { Providers } from './providers.ts'
 import type { RememberedList } from './remembered-list.ts'
 import type { RunningDirectory } from './directory.ts'
@@ -61,25 +61,31 @@ export function createFinder (init: FinderInit): Finder {
     }
   }
 
-  function look (): void {
+  /** For as long as it has hardly any neighbours: others come in meanwhile, and each connection costs both sides a handshake. */
+  function hurry (): void {
+    look(LEAST_NEIGHBOURS)
+  }
+
+  function look (most = WANTED_NEIGHBOURS): void {
     const id = modelId()
     if (stopped || id === undefined) return
     const records = recorded(id)
     const connected = new Set(libp2p.getPeers().map(String))
     for (const record of records) if (connected.has(record.peerId)) remembered?.met(record)
     const near = new Set([...running.neighbours(id), ...records.map(({ peerId }) => peerId)].filter(peerId => connected.has(peerId)))
-    const wanted = WANTED_NEIGHBOURS - near.size
+    const wanted = most - near.size
     if (wanted <= 0) return
-    providers?.look()
+    const room = Math.min(wanted, DIALS_AT_ONCE - dialling.size)
     const chosen = chooseDials({
       groups: [records, [...named].map(([, candidate]) => candidate), remembered?.peers(id) ?? []],
       taken: new Set([self, ...connected, ...dialling]),
       history: peerId => history.get(peerId),
-      wanted: Math.min(wanted, DIALS_AT_ONCE - dialling.size),
+      wanted: room,
       now: clock.steady(),
       random: Math.random
     })
-    for (const candidate of chosen) dial(candidate).then(look, () => {})
+    for (const candidate of chosen) dial(candidate).then(hurry, () => {})
+    if (chosen.length < room) providers?.look()
   }
 
   function tick (): void {
@@ -88,7 +94,7 @@ export function createFinder (init: FinderInit): Finder {
   }
 
   const onIdentify = ({ detail: { connection, protocols } }: { detail: { connection: Connection, protocols: string[] } }): void => {
-    if (!stopped && protocols.includes(DIRECTORY_PROTOCOL)) running.greet(connection).then(look, () => {})
+    if (!stopped && protocols.includes(DIRECTORY_PROTOCOL)) running.greet(connection).then(hurry, () => {})
   }
 
   const onDiscovery = ({ detail }: { detail: { id: { toString (): string }, multiaddrs: Array<{ toString (): string }> } }): void => {
@@ -96,7 +102,7 @@ export function createFinder (init: FinderInit): Finder {
     if (stopped || peerId === self || detail.multiaddrs.length === 0) return
     const known = named.get(peerId) !== undefined
     named.set(peerId, { peerId, addresses: detail.multiaddrs.map(String) })
-    if (!known) look()
+    if (!known) hurry()
   }
 
   /** Its own end of a connection tells nothing: whoever died does not answer any more. */

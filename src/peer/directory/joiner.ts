@@ -18,14 +18,16 @@ export interface JoinerInit {
   join: readonly JoinAddress[]
   clock: Clock
   log: Logger
+  /** 0 ≤ x < 1 */
+  random?: () => number
   onEvent?: (event: PeerEvent) => void
 }
 
 /** Stays connected with given addresses, and says which do not answer. */
-export function createJoiner ({ libp2p, join, clock, log, onEvent }: JoinerInit): { start (): void, stop (): void } {
+export function createJoiner ({ libp2p, join, clock, log, random = Math.random, onEvent }: JoinerInit): { start (): void, stop (): void } {
   const self = libp2p.peerId.toString()
   const joining = new Set<string>()
-  /** who was found at addresses that do not say it */
+  /** who was found at addresses that do not say it: libp2p finds out whom it has dialled twice only after a handshake */
   const found = new Map<string, string>()
   let cancel = (): void => {}
   let stopped = true
@@ -47,7 +49,7 @@ export function createJoiner ({ libp2p, join, clock, log, onEvent }: JoinerInit)
   }
 
   function joinAll (): void {
-    cancel = clock.after(libp2p.getPeers().length === 0 ? ALONE_MILLISECONDS : JOIN_INTERVAL_MILLISECONDS, joinAll)
+    cancel = clock.after(libp2p.getPeers().length === 0 ? ALONE_MILLISECONDS * (1 + random()) : JOIN_INTERVAL_MILLISECONDS, joinAll)
     for (const entry of join) joinOne(entry)
   }
 

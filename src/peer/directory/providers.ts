@@ -1,8 +1,8 @@
-import type { Libp2p, Logger, PeerInfo } from '@libp2p/interface'
+import type { Libp2p, Libp2pEvents, Logger, PeerInfo } from '@libp2p/interface'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { create } from 'multiformats/hashes/digest'
-import { DHT_FIND_MILLISECONDS, DHT_PAUSE_MILLISECONDS, DHT_PROVIDE_MILLISECONDS, MAXIMUM_DHT_PAUSE_MILLISECONDS } from './constants.ts'
+import { DHT_FIND_MILLISECONDS, DHT_FIRST_PROVIDE_MILLISECONDS, DHT_MET_MILLISECONDS, DHT_PAUSE_MILLISECONDS, DHT_PROTOCOL, DHT_PROVIDE_MILLISECONDS, MAXIMUM_DHT_PAUSE_MILLISECONDS } from './constants.ts'
 import type { Clock } from './types.ts'
 
 const SHA2_256 = 0x12
@@ -13,11 +13,15 @@ export function modelCid (modelId: string): CID {
 }
 
 export interface ProvidersInit {
-  libp2p: Pick<Libp2p, 'contentRouting'>
+  libp2p: Pick<Libp2p, 'contentRouting' | 'addEventListener' | 'removeEventListener'>
   /** whose peers are wanted; undefined while that is open */
   modelId: () => string | undefined
   /** whether this node hosts the model, and should say so in the DHT */
   provides: () => boolean
+  /** whether it knows others of its model already: they are found, and it with them */
+  isKnown: () => boolean
+  /** 0 ≤ x < 1 */
+  random?: () => number
   clock: Clock
   log: Logger
 }
@@ -25,15 +29,18 @@ export interface ProvidersInit {
 /** Peers of a model by way of the DHT. */
 export interface Providers {
   start (onPeer: (peer: Pick<PeerInfo, 'id' | 'multiaddrs'>) => void): void
-  /** neighbours are wanted: asks the DHT, unless that is under way or was done lately */
+  /** neighbours are wanted that nobody else knows: asks the DHT, unless that is under way or was done lately */
   look (): void
   stop (): void
 }
 
-export function createProviders ({ libp2p, modelId, provides, clock, log }: ProvidersInit): Providers {
+/** Nothing is asked before a peer has been met that takes part in the DHT. */
+export function createProviders ({ libp2p, modelId, provides, isKnown, random = Math.random, clock, log }: ProvidersInit): Providers {
   let onPeer: Parameters<Providers['start']>[0] = () => {}
   let stopping = new AbortController()
   let cancel = (): void => {}
+  let met = false
+  let wanted = false
   let looking = false
   let pause = DHT_PAUSE_MILLISECONDS
   let nextLook = -Infinity
@@ -61,24 +68,39 @@ export function createProviders ({ libp2p, modelId, provides, clock, log }: Prov
     }
   }
 
+  function look (): void {
+    const now = clock.steady()
+    const id = modelId()
+    wanted = !met
+    if (id === undefined || wanted || looking || now < nextLook || stopping.signal.aborted) return
+    looking = true
+    nextLook = now + pause
+    pause = Math.min(2 * pause, MAXIMUM_DHT_PAUSE_MILLISECONDS)
+    find(id).finally(() => { looking = false })
+  }
+
+  function onIdentify ({ detail: { protocols } }: Libp2pEvents['peer:identify']): void {
+    if (!protocols.includes(DHT_PROTOCOL)) return
+    libp2p.removeEventListener('peer:identify', onIdentify)
+    cancel = clock.after(DHT_MET_MILLISECONDS, () => {
+      met = true
+      if (wanted) look()
+      if (isKnown()) cancel = clock.after(DHT_FIRST_PROVIDE_MILLISECONDS * (1 + random()), provide)
+      else provide()
+    })
+  }
+
   return {
     start (listener) {
       onPeer = listener
       stopping = new AbortController()
-      provide()
+      libp2p.addEventListener('peer:identify', onIdentify)
     },
-    look () {
-      const now = clock.steady()
-      const id = modelId()
-      if (id === undefined || looking || now < nextLook || stopping.signal.aborted) return
-      looking = true
-      nextLook = now + pause
-      pause = Math.min(2 * pause, MAXIMUM_DHT_PAUSE_MILLISECONDS)
-      find(id).finally(() => { looking = false })
-    },
+    look,
     stop () {
       stopping.abort()
       cancel()
+      libp2p.removeEventListener('peer:identify', onIdentify)
     }
   }
 }

@@ -5,7 +5,7 @@ import { isPublicHost } from '../dial-rules.ts'
 import type { NetworkInternals } from '../network.ts'
 import type { AbortOptions, PeerEvent } from '../types.ts'
 import {
-  ASK_DIAL_BACK_MILLISECONDS, DIRECTORY_PROTOCOL, MAXIMUM_PORTS, REACHABILITY_AGAIN_MILLISECONDS, REACHABILITY_FIRST_MILLISECONDS, REACHABILITY_MILLISECONDS, REACHABILITY_PEERS, RELAY_HOP_PROTOCOL
+  ASK_DIAL_BACK_MILLISECONDS, DIRECTORY_PROTOCOL, MAXIMUM_PORTS, REACHABILITY_AGAIN_MILLISECONDS, REACHABILITY_CHECK_MILLISECONDS, REACHABILITY_FIRST_MILLISECONDS, REACHABILITY_MILLISECONDS, REACHABILITY_PEERS, RELAY_HOP_PROTOCOL
 } from './constants.ts'
 import { observedHost } from './dial-back.ts'
 import { askDialBack } from './exchange.ts'
@@ -66,7 +66,7 @@ export function createReachabilityWatch (init: ReachabilityWatchInit): Reachabil
   async function ask (connection: Connection, ports: number[], signal: AbortSignal): Promise<DialBackReport[]> {
     const peerId = connection.remotePeer.toString()
     try {
-      const { observed, outcomes } = await askDialBack(connection, ports, signal)
+      const { observed, outcomes } = await askDialBack(connection, ports, AbortSignal.any([signal, AbortSignal.timeout(ASK_DIAL_BACK_MILLISECONDS)]))
       return [{ peerId, observed, ports, outcomes }]
     } catch (error) {
       log('%s was asked to dial back in vain: %s', peerId, (error as Error).message)
@@ -74,9 +74,17 @@ export function createReachabilityWatch (init: ReachabilityWatchInit): Reachabil
     }
   }
 
+  /** One, whose word is enough where it got through: every dial back costs both a handshake. Else some more, since the one may have a firewall of its own. */
+  async function askSome (wanted: number[], signal: AbortSignal): Promise<DialBackReport[]> {
+    const [first, ...others] = await whomToAsk()
+    const reports = first === undefined ? [] : await ask(first, wanted, signal)
+    if (reports.some(({ outcomes }) => outcomes.includes('reached'))) return reports
+    return [...reports, ...(await Promise.all(others.map(async connection => await ask(connection, wanted, signal)))).flat()]
+  }
+
   async function examine (signal: AbortSignal): Promise<Reachability> {
     const wanted = ports()
-    const reports = wanted.length === 0 ? [] : (await Promise.all((await whomToAsk()).map(async connection => await ask(connection, wanted, signal)))).flat()
+    const reports = wanted.length === 0 ? [] : await askSome(wanted, signal)
     for (const { observed, outcomes } of reports) {
       const host = observedHost(observed)
       outcomes.forEach((outcome, index) => {
@@ -119,7 +127,7 @@ export function createReachabilityWatch (init: ReachabilityWatchInit): Reachabil
 
   function plan (milliseconds: number): void {
     cancel = clock.after(milliseconds, () => {
-      check(AbortSignal.timeout(ASK_DIAL_BACK_MILLISECONDS))
+      check(AbortSignal.timeout(REACHABILITY_CHECK_MILLISECONDS))
         .catch(error => log.error('reachability: %e', error))
         .finally(() => plan(last.status === 'direct' ? REACHABILITY_MILLISECONDS : REACHABILITY_AGAIN_MILLISECONDS))
     })
@@ -130,7 +138,7 @@ export function createReachabilityWatch (init: ReachabilityWatchInit): Reachabil
       return last
     },
     async check (options = {}) {
-      const deadline = AbortSignal.timeout(ASK_DIAL_BACK_MILLISECONDS)
+      const deadline = AbortSignal.timeout(REACHABILITY_CHECK_MILLISECONDS)
       const result = await check(options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]))
       options.signal?.throwIfAborted()
       return result

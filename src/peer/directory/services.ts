@@ -3,12 +3,17 @@ import type { CircuitRelayServerComponents, CircuitRelayTransportComponents } fr
 import type { DCUtRServiceComponents } from '@libp2p/dcutr'
 import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import type { MulticastDNSComponents } from '@libp2p/mdns'
-import type { ConnectionProtector, PeerDiscovery, Transport } from '@libp2p/interface'
+import type { ConnectionProtector, PeerDiscovery, PeerInfo, Transport } from '@libp2p/interface'
 import type { ProtectorComponents } from '@libp2p/pnet'
-import { DHT_PROTOCOL, MDNS_MILLISECONDS, RELAY_RESERVATIONS } from './constants.ts'
+import { DHT_PROTOCOL, DHT_SELF_MILLISECONDS, DHT_SIZE, MDNS_MILLISECONDS, RELAY_RESERVATIONS } from './constants.ts'
 import { formatNetworkKey } from './network-key.ts'
 
 // Parts of libp2p that not every node has, loaded where they are wanted.
+
+/** What kad-dht calls with every peer that it is connected with, or has only heard of. */
+interface Learning {
+  onPeerConnect (peer: Pick<PeerInfo, 'id'>): Promise<void>
+}
 
 /** A DHT of our own: no other software of libp2p takes part in it. */
 export async function dhtService (): Promise<(components: KadDHTComponents) => KadDHT> {
@@ -16,14 +21,27 @@ export async function dhtService (): Promise<(components: KadDHTComponents) => K
   const nothing = (): never => {
     throw new Error('only providers of models are kept here')
   }
-  return kadDHT({
+  const create = kadDHT({
     protocol: DHT_PROTOCOL,
     // swarms at home have private addresses only; by default those are left out, and nodes are clients until they have a public one
     clientMode: false,
     peerInfoMapper: passthroughMapper,
     // nobody of us puts values; others could fill our memory with them
-    validators: { pk: nothing, ipns: nothing }
+    validators: { pk: nothing, ipns: nothing },
+    ...DHT_SIZE,
+    // a question comes first of all where a node knows nobody, and need not wait for the node to look at its surroundings
+    allowQueryWithZeroPeers: true,
+    initialQuerySelfInterval: DHT_SELF_MILLISECONDS * (1 + Math.random())
   })
+  return components => {
+    const dht: KadDHT = create(components)
+    // everybody who is named in an answer would be dialled, to see whether it lives: in a swarm that starts, everybody by
+    // everybody. Who is asked something is connected with, and learnt then
+    const learning = dht as unknown as Learning
+    const learn = learning.onPeerConnect.bind(dht)
+    learning.onPeerConnect = async peer => { if (components.connectionManager.getConnections(peer.id).length > 0) await learn(peer) }
+    return dht
+  }
 }
 
 /** Peers of the local network; those of a private swarm have their own name there, which does not tell the key. */

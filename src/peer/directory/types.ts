@@ -33,7 +33,7 @@ export type AnnouncedState = Pick<PeerRecord, 'ranges' | 'claim' | 'sessions' | 
 export interface Directory {
   /** peers that are alive, without this one: their records are younger than 15 s, and they are not suspected */
   records (modelId: string): PeerRecord[]
-  /** takes a peer out of `records` until it has announced itself anew, and for at least 5 s, doubling each time */
+  /** takes a peer out of `records` until it has announced itself anew, and for at least 5 s, then 10 s, then 20 s */
   suspect (peerId: string, reason: string): void
   /** called after `records` may have changed; gives back how to end that */
   onChange (listener: () => void): () => void

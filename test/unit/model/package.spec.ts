@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import {
@@ -7,6 +7,7 @@ import {
   packModel, readPackage, readPartialHeader, readTensorBytes, readTensorRows, UnitMissingError, verifyPackage, writeDerived
 } from '../../../src/model/index.ts'
 import type { Architecture, Compression, Model, UnitTensors } from '../../../src/model/index.ts'
+import { createNewFile, packagePaths } from '../../../src/model/package/directory.ts'
 import { readBlobHeaderBytes } from '../../../src/model/blob/index.ts'
 import { sotuPath } from '../../support/golden-models.ts'
 import { randomBytesOf, randomUnit, tinyTokenizer, writeRandomPackage } from '../../support/packages.ts'
@@ -49,6 +50,18 @@ describe('package: a model is packed', function () {
     expect(last[0]).to.equal(last[1])
     expectSame(await openModel(directory), model)
     expect((await verifyPackage(directory)).sound).to.equal(true)
+  })
+
+  it('beside others who pack the same: a file that is there is left alone, since somebody may be reading it', async function () {
+    const paths = packagePaths(fresh())
+    const name = paths.blob('ab'.repeat(32))
+    const files = [await createNewFile(paths), await createNewFile(paths)]
+    for (const file of files) await file.write(Uint8Array.of(1, 2, 3), 0)
+    await files[0].nameIt(name, { keep: true })
+    const { ino, mtimeMs } = statSync(name)
+    await files[1].nameIt(name, { keep: true })
+    expect([statSync(name).ino, statSync(name).mtimeMs]).to.deep.equal([ino, mtimeMs])
+    expect(readdirSync(paths.incoming)).to.deep.equal([])
   })
 
   it('of a GGUF file whose rows are permuted: file and package agree on the modelId', async function () {

@@ -47,8 +47,21 @@ describe('peer: rules of dialling for a client', () => {
 
   it('grants each client its budget a minute', () => {
     const budget = createDialBudget(2)
-    expect([0, 1, 2, 59_999].map(now => budget.take('a', now))).to.deep.equal([true, true, false, false])
-    expect(budget.take('b', 3)).to.equal(true)
-    expect(budget.take('a', 60_000)).to.equal(true)
+    const granted = (client: string, now: number): boolean => budget.take(client, now) !== undefined
+    expect([0, 1, 2, 59_999].map(now => granted('a', now))).to.deep.equal([true, true, false, false])
+    expect(granted('b', 3)).to.equal(true)
+    expect(granted('a', 60_000)).to.equal(true)
+  })
+
+  it('grants more connections that come about', () => {
+    const budget = createDialBudget(2)
+    let connections = 0
+    for (let turn = 0; turn < 20; turn++) {
+      const cameAbout = budget.take('a', turn)
+      if (cameAbout === undefined) continue
+      cameAbout()
+      connections++
+    }
+    expect(connections).to.equal(5)
   })
 })
