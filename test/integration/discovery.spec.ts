@@ -209,7 +209,8 @@ describe('discovery', () => {
     const knowing = (): number => all.filter(({ node }) => known(node).includes(frozen.node.peerId)).length
     const fresh = (): boolean => all.every(({ node }) => {
       const others = recordsOf(node).filter(({ peerId }) => peerId !== frozen.node.peerId)
-      return others.length === 3 && others.every(({ sequence }) => clock.wall() - sequence < 6000)
+      // gossip may lose one of them, and time passes here only while nobody is missed
+      return others.length === 3 && others.every(({ sequence }) => clock.wall() - sequence < 11_000)
     })
     await until(() => {
       clock.pass(10)

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect as connectSocket } from 'node:net'
 import type { Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { BLOCKS_PROTOCOL } from '../../../src/peer/blocks/constants.ts'
@@ -20,13 +21,32 @@ export interface Held {
   release (): Promise<void>
 }
 
+/**
+ * Half of what a host may connect in a second (INBOUND_CONNECTIONS_PER_SECOND): beyond that all of the host are refused, and here
+ * the honest are on the attacker's. What a flood holds is what it is to show.
+ */
+const CONNECTIONS_PER_SECOND = 50
+
+/** Resolves for one call after another, so many in a second. */
+function pacer (perSecond: number): () => Promise<void> {
+  let next = performance.now()
+  return async () => {
+    const now = performance.now()
+    const turn = Math.max(now, next)
+    next = turn + 1000 / perSecond
+    await pause(turn - now)
+  }
+}
+
 const portOf = ({ address }: Target): number => Number(/\/tcp\/(\d+)/.exec(address)![1])
 
 /** TCP connections on which nothing is said, or the beginning of something; gives how many were ever taken. */
 export async function halfOpen (target: Target, count: number): Promise<Held & { opened: number }> {
   const sockets: Socket[] = []
   let opened = 0
+  const turn = pacer(CONNECTIONS_PER_SECOND)
   for (let index = 0; index < count; index++) {
+    await turn()
     const socket = connectSocket(portOf(target), '127.0.0.1')
     socket.on('error', () => {})
     sockets.push(socket)
@@ -47,13 +67,17 @@ export async function connections (target: Target, identities: number): Promise<
   const nodes: PeerNode[] = []
   let opened = 0
   let left = identities
+  const turn = pacer(CONNECTIONS_PER_SECOND)
   await Promise.all(Array.from({ length: 8 }, async () => {
     while (left-- > 0) {
       const node = createPeerNode({})
       nodes.push(node)
       await node.start()
       const { libp2p } = startedNode(node)
-      for (let turn = 0; turn < 4; turn++) await libp2p.dial(multiaddr(target.address), { force: true }).then(() => { opened++ }, () => {})
+      for (let count = 0; count < 4; count++) {
+        await turn()
+        await libp2p.dial(multiaddr(target.address), { force: true }).then(() => { opened++ }, () => {})
+      }
     }
   }))
   return { opened, release: async () => await stopAll(nodes) }

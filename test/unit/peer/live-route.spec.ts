@@ -285,7 +285,7 @@ describe('peer/client: a route that loses stages', () => {
   it('leaves a stage that answers and does not get on, long before the deadline, and names the right one', async () => {
     for (const stage of [0, 1, 2]) {
       const stages = twice()
-      const { session, repairs } = await watched(stages, { deadlines: { stall: 1 } })
+      const { session, repairs } = await watched(stages, { deadlines: { stall: 200 } })
       const victim = used(session, stage)
       stages.peers.get(victim)!.onStep = (_peer, count) => count === 7 ? 'stall' : undefined
       await compare(session)
