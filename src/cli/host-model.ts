@@ -97,9 +97,35 @@ export async function packageDirectory (env: Record<string, string | undefined>,
   return join(cacheDirectory(env), 'packages', modelId)
 }
 
-async function openFetched ({ context, request, progress, signal, chooseRange }: HostInit, askedId: string | undefined, from: string[]): Promise<HostedModel> {
-  const { createBlockStore, isPackage, readPackage } = await import('../model/index.ts')
-  const { createPeerNode, fetchManifest, fetchUnits } = await import('../peer/index.ts')
+async function openFetched (init: HostInit, askedId: string | undefined, from: string[]): Promise<HostedModel> {
+  const { context, request, progress, signal, chooseRange } = init
+  const { createBlockStore } = await import('../model/index.ts')
+  const { fetchUnits } = await import('../peer/index.ts')
+  return await withManifest(init, askedId, from, async ({ node, modelId, directory, manifest, onEvent }) => {
+    const range = chooseRange({ modelId, manifest })
+    await fetchUnits({ node, addresses: from, manifest, range, directory, onEvent }, { signal })
+    progress.stop()
+    return { model: await openModelAt(context, directory, progress), range, share: request.share === false ? undefined : createBlockStore([directory]) }
+  })
+}
+
+/** A model of which peers have the files, and this machine perhaps some. */
+interface FoundModel {
+  /** asks and fetches; stopped when its user is done */
+  node: PeerNode
+  modelId: string
+  /** of the package; it may not be there yet */
+  directory: string
+  /** whether it is */
+  here: boolean
+  manifest: Manifest
+  onEvent: (event: FetchEvent) => void
+}
+
+/** Finds the model and its manifest, on this machine or from peers, and gives `use` a node to fetch the rest with. */
+export async function withManifest<Result> ({ context, request, progress, signal }: Omit<HostInit, 'chooseRange'>, askedId: string | undefined, from: string[], use: (found: FoundModel) => Promise<Result>): Promise<Result> {
+  const { isPackage, readPackage } = await import('../model/index.ts')
+  const { createPeerNode, fetchManifest } = await import('../peer/index.ts')
   const node = createPeerNode({ dataDirectory: request.identity, network: { key: request.key } })
   await node.start({ signal })
   try {
@@ -109,10 +135,7 @@ async function openFetched ({ context, request, progress, signal, chooseRange }:
     if (!here && from.length === 0) throw new UsageError(`no model ${modelId.slice(0, 12)} on this machine`, 'say with --from which peers have it')
     const onEvent = (event: FetchEvent): void => showFetch(context, request, progress, event)
     const manifest = here ? readPackage(directory).manifest : await fetchManifest({ node, addresses: from, modelId, onEvent }, { signal })
-    const range = chooseRange({ modelId, manifest })
-    await fetchUnits({ node, addresses: from, manifest, range, directory, onEvent }, { signal })
-    progress.stop()
-    return { model: await openModelAt(context, directory, progress), range, share: request.share === false ? undefined : createBlockStore([directory]) }
+    return await use({ node, modelId, directory, here, manifest, onEvent })
   } finally {
     progress.stop()
     await node.stop()
@@ -120,7 +143,7 @@ async function openFetched ({ context, request, progress, signal, chooseRange }:
 }
 
 /** The one model that these peers host. */
-export async function hostedModel (node: PeerNode, from: string[], signal: AbortSignal): Promise<string> {
+async function hostedModel (node: PeerNode, from: string[], signal: AbortSignal): Promise<string> {
   const infos = await Promise.all(from.map(async address => await node.info(address, { signal })))
   const ids = new Set(infos.flatMap(({ hosted }) => hosted === undefined ? [] : [hosted.modelId]))
   if (ids.size !== 1) {
@@ -129,7 +152,7 @@ export async function hostedModel (node: PeerNode, from: string[], signal: Abort
   return [...ids][0]
 }
 
-export function showFetch ({ terminal }: Context, { json }: OutputOptions, progress: Progress, event: FetchEvent): void {
+function showFetch ({ terminal }: Context, { json }: OutputOptions, progress: Progress, event: FetchEvent): void {
   if (event.type === 'blocks:progress') {
     progress.update('fetching', event.received, event.total)
     return

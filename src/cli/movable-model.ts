@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs'
 import { startEngine } from './engines.ts'
-import { UsageError } from './errors.ts'
-import { hostedModel, isForWantOfRoom, pack, packageDirectory, parseModelRequest, showFetch } from './host-model.ts'
+import { isForWantOfRoom, pack, packageDirectory, parseModelRequest, withManifest } from './host-model.ts'
 import { findModel, openModelAt } from './open-model.ts'
 import { note, style } from './terminal.ts'
 import type { BlockStore, Manifest } from '../model/index.ts'
 import type { ModelCosts } from '../partition/index.ts'
-import type { FetchEvent, PeerNode, RangeLoader } from '../peer/index.ts'
+import type { PeerNode, RangeLoader } from '../peer/index.ts'
 import type { HostingInit } from './hosting.ts'
 
 /** A model of which any range may be hosted, one after the other: it is here, or others have it. */
@@ -63,19 +62,12 @@ async function openLocal ({ context, request, progress, signal }: HostingInit): 
   }
 }
 
-async function openFetched ({ context, request, progress, signal }: HostingInit, askedId: string | undefined, from: string[]): Promise<MovableModel> {
-  const { isPackage, readPackage } = await import('../model/index.ts')
-  const { chooseSources, createPeerNode, fetchManifest, fetchUnits, fetchUnitSources } = await import('../peer/index.ts')
+async function openFetched (init: HostingInit, askedId: string | undefined, from: string[]): Promise<MovableModel> {
+  const { context, request, progress, signal } = init
+  const { readPackage } = await import('../model/index.ts')
+  const { chooseSources, fetchUnits, fetchUnitSources } = await import('../peer/index.ts')
   const { modelCosts } = await import('../partition/index.ts')
-  const onEvent = (event: FetchEvent): void => showFetch(context, request, progress, event)
-  const node = createPeerNode({ dataDirectory: request.identity, network: { key: request.key } })
-  await node.start({ signal })
-  try {
-    const modelId = askedId ?? await hostedModel(node, from, signal)
-    const directory = await packageDirectory(context.terminal.env, modelId)
-    const here = existsSync(directory) && isPackage(directory)
-    if (!here && from.length === 0) throw new UsageError(`no model ${modelId.slice(0, 12)} on this machine`, 'say with --from which peers have it')
-    const manifest = here ? readPackage(directory).manifest : await fetchManifest({ node, addresses: from, modelId, onEvent }, { signal })
+  return await withManifest(init, askedId, from, async ({ node, modelId, directory, here, manifest, onEvent }) => {
     const unit = await fetchUnitSources({ node, addresses: from, manifest, directory, onEvent }, { signal })
     return {
       name: here ? readPackage(directory).name : `model-${modelId.slice(0, 12)}`,
@@ -96,10 +88,7 @@ async function openFetched ({ context, request, progress, signal }: HostingInit,
         load: async (range, { signal }) => await startEngine({ model: await openModelAt(context, directory, progress), range, threads: request.threads, env: context.terminal.env, progress, signal })
       })
     }
-  } finally {
-    progress.stop()
-    await node.stop()
-  }
+  })
 }
 
 /** One peer at two addresses would be asked twice for everything. */

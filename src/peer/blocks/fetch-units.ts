@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import {
   blockByteLength, blockCount, checkTokenizerHeader, checkUnitHeader, decodeBlobHeader, decodeManifest, ensureSpace, hasBlob, needsEmbedding,
   openPartialBlob, writeManifest
@@ -8,6 +7,7 @@ import type { AbortOptions, PeerNode } from '../types.ts'
 import { BlockKind } from './codec.ts'
 import { fetchAll } from './fetch-all.ts'
 import type { BlockTask, SourceEvent } from './fetch-all.ts'
+import { hashedTask } from './hashed-task.ts'
 import { readHeaders } from './read-headers.ts'
 import { createSources } from './sources.ts'
 
@@ -41,17 +41,7 @@ export async function fetchManifest ({ modelId, ...init }: FetchInit & { modelId
       sources: sources.peers,
       onEvent: init.onEvent,
       signal: options.signal ?? new AbortController().signal,
-      tasks: [{
-        kind: BlockKind.manifest,
-        hash: modelId,
-        index: 0,
-        what: `the manifest of model ${modelId.slice(0, 12)}`,
-        accept: async bytes => {
-          if (createHash('sha256').update(bytes).digest('hex') !== modelId) return false
-          manifest = decodeManifest(bytes)
-          return true
-        }
-      }]
+      tasks: [hashedTask({ kind: BlockKind.manifest, hash: modelId, what: `the manifest of model ${modelId.slice(0, 12)}` }, bytes => { manifest = decodeManifest(bytes) })]
     })
     return manifest!
   } finally {

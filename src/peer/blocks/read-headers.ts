@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { readPartialHeader, readStoredHeader } from '../../model/index.ts'
 import { BlockKind } from './codec.ts'
 import { fetchAll } from './fetch-all.ts'
 import type { BlockTask, FetchAllInit } from './fetch-all.ts'
+import { hashedTask } from './hashed-task.ts'
 
 export interface ReadHeadersInit extends Pick<FetchAllInit, 'sources' | 'onEvent' | 'signal'> {
   ids: readonly string[]
@@ -20,19 +20,7 @@ export async function readHeaders ({ ids, directory, sources, onEvent, signal }:
   for (const id of new Set(ids)) {
     const known = readStoredHeader(directory, id) ?? await readPartialHeader(directory, id)
     if (known !== undefined) headers.set(id, known)
-    else {
-      tasks.push({
-        kind: BlockKind.header,
-        hash: id,
-        index: 0,
-        what: `the header of blob ${id.slice(0, 12)}`,
-        accept: async bytes => {
-          if (createHash('sha256').update(bytes).digest('hex') !== id) return false
-          headers.set(id, bytes.slice())
-          return true
-        }
-      })
-    }
+    else tasks.push(hashedTask({ kind: BlockKind.header, hash: id, what: `the header of blob ${id.slice(0, 12)}` }, bytes => { headers.set(id, bytes.slice()) }))
   }
   await fetchAll({ tasks, sources, onEvent, signal })
   return headers
