@@ -127,13 +127,17 @@ export type KernelVariant = 'relaxed-i32' | 'relaxed-i16' | 'plain'
 /**
  * The variants that run products of matrices with one token or few (`vector`)
  * and with many (`tile`), and those of codes of 8 bits with any number (`bytes`),
- * and from how many places at a time one token reads a matrix.
+ * and from how many places at a time one token reads a matrix of codes of 4 bits
+ * (`streams`) and of 8 (`byteStreams`).
  */
 export interface KernelReport {
   vector: KernelVariant
   tile: KernelVariant
   bytes: KernelVariant
   streams: 1 | 4
+  byteStreams: 1 | 4
+  /** the system was asked to give weights in large pages, and agreed */
+  hugePages: boolean
   /** known from an earlier start, not measured at this one */
   cached: boolean
 }

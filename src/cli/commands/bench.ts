@@ -75,7 +75,8 @@ Example:
 
 function describeKernels (kernels: KernelReport | null): string {
   if (kernels === null) return 'unknown'
-  const { vector, tile, bytes, streams, cached } = kernels
+  const { vector, tile, bytes, streams, byteStreams, hugePages, cached } = kernels
   const variants = vector === tile ? vector : `${vector} for one token, ${tile} for several`
-  return `${variants}${bytes === vector && bytes === tile ? '' : `, ${bytes} for 8 bits`}, ${streams === 1 ? '1 stream' : `${streams} streams`} (${cached ? 'measured earlier' : 'measured now'})`
+  const places = `${plural(streams, 'stream')}${byteStreams === streams ? '' : `, ${byteStreams} for 8 bits`}`
+  return `${variants}${bytes === vector && bytes === tile ? '' : `, ${bytes} for 8 bits`}, ${places}${hugePages ? ', large pages' : ''} (${cached ? 'measured earlier' : 'measured now'})`
 }

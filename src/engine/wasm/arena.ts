@@ -1,15 +1,24 @@
 import { ACTIVATION_BLOCK, BARRIER_SPINS, PIECES_PER_THREAD, TILE_TOKENS, WASM_PAGE } from './constants.ts'
 import { RANK_BLOCK } from '../low-rank.ts'
+import { askForHugePages } from './huge-pages.ts'
 import { dequantiseFor, instantiateKernels, productsOf, takesSigns } from './kernels.ts'
 import type { ActivationLayout, ArenaLayout } from './arena-layout.ts'
 import type { KernelChoice, Product } from './kernels.ts'
 import type { LeftLayout } from './low-rank-layout.ts'
 import type { MatrixLayout, ProductKind } from './matrix-layout.ts'
 
+export interface ArenaMemory {
+  memory: WebAssembly.Memory
+  /** the system was asked to give weights in large pages, and agreed */
+  hugePages: boolean
+}
+
 /** Reserves the memory of an arena. The system gives it page by page as it is touched. */
-export function createArenaMemory (layout: ArenaLayout): WebAssembly.Memory {
+export function createArenaMemory (layout: ArenaLayout): ArenaMemory {
   const pages = Math.ceil(layout.totalBytes / WASM_PAGE)
-  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  // what lies behind the weights is touched as it is needed, so that its pages had better be small
+  return { memory, hugePages: askForHugePages(memory, layout.counters) }
 }
 
 /** One thread's view of an arena: its memory, its kernels, and the thread's share of the work. */
@@ -69,7 +78,7 @@ export class Arena {
    */
   forEachPiece (count: number, grain: number, work: (from: number, to: number) => void): void {
     const counter = this.#nextCounter++
-    const piece = Math.ceil(count / (grain * this.threads * PIECES_PER_THREAD)) * grain
+    const piece = this.pieceOf(count, grain)
     if (this.threads === 1) {
       work(0, count)
       return
@@ -79,6 +88,11 @@ export class Arena {
       if (from >= count) return
       work(from, Math.min(count, from + piece))
     }
+  }
+
+  /** How many of `count` things a thread takes at a time. */
+  pieceOf (count: number, grain: number): number {
+    return this.threads === 1 ? count : Math.ceil(count / (grain * this.threads * PIECES_PER_THREAD)) * grain
   }
 
   /** Output rows [from, to) of a matrix product, a low-rank correction included, for `tokens` tokens; `y` is [token][paddedRows]. */
@@ -91,9 +105,10 @@ export class Arena {
   #multiply (matrix: MatrixLayout, x: ActivationLayout, y: number, from: number, to: number, tokens: number): void {
     const products = tokens < TILE_TOKENS ? this.#vector : this.#tile
     const codes = matrix.bits === 4 ? x.codes : takesSigns(this.#choice.bytes) ? x.positive : x.wide
+    const streams = matrix.bits === 4 ? this.#choice.streams : this.#choice.byteStreams
     products[matrix.kind](
       matrix.offset, codes, x.scales, matrix.bits === 4 ? x.sums : x.negative, x.scaled,
-      y, from, to, matrix.blocks, tokens, matrix.paddedRows, this.#choice.streams, matrix.zeroShift, 15)
+      y, from, to, matrix.blocks, tokens, matrix.paddedRows, streams, matrix.zeroShift, 15)
   }
 
   /** L·z, with z as InnerProduct has left it in scratch memory. */

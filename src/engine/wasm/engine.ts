@@ -11,12 +11,13 @@ import { createKeyValueCache } from './key-value-cache.ts'
 import { kernelCacheKey, readKernelChoice, writeKernelChoice } from './kernel-cache.ts'
 import { availableVariants, compileKernels, readKernels } from './kernels.ts'
 import { cutPasses } from './passes.ts'
-import { byteMatrix, contestants, raceMatrix } from './race.ts'
+import { contestants, raceMatrices } from './race.ts'
 import { ThreadPool } from './thread-pool.ts'
 import type { Architecture, UnitRange, UnitSource } from '../../model/index.ts'
 import type { CheckedItem } from '../batch.ts'
 import type { PageAllocator } from '../page-allocator.ts'
 import type { AbortOptions, BatchItem, BatchResult, Engine, EngineInit, KernelReport, OpenSessionOptions, RowResult } from '../types.ts'
+import type { ArenaMemory } from './arena.ts'
 import type { ArenaLayout } from './arena-layout.ts'
 import type { Segment } from './passes.ts'
 import type { Step } from './step.ts'
@@ -46,9 +47,9 @@ class WasmEngine implements Engine {
   readonly range: UnitRange
   kernels: KernelReport
   readonly #module: Uint8Array
-  readonly #arenas: Array<{ layout: ArenaLayout, memory: WebAssembly.Memory }>
+  readonly #arenas: Array<{ layout: ArenaLayout } & ArenaMemory>
   /** where each unit is, by its number */
-  readonly #arenaOf: Array<{ layout: ArenaLayout, memory: WebAssembly.Memory }> = []
+  readonly #arenaOf: Array<{ layout: ArenaLayout } & ArenaMemory> = []
   readonly #pool: ThreadPool
   readonly #cache: PageAllocator
   readonly #keyValues: KeyValueBytes
@@ -76,9 +77,10 @@ class WasmEngine implements Engine {
       arenaBytes: init.arenaBytes ?? ARENA_WEIGHT_BYTES
     })
     const variant = init.variant ?? availableVariants()[0]
-    this.kernels = { vector: variant, tile: variant, bytes: variant, streams: 4, cached: false }
+    this.kernels = { vector: variant, tile: variant, bytes: variant, streams: 4, byteStreams: 4, hugePages: false, cached: false }
     this.#module = init.kernels ?? readKernels(variant)
-    this.#arenas = layouts.map(layout => ({ layout, memory: createArenaMemory(layout) }))
+    this.#arenas = layouts.map(layout => ({ layout, ...createArenaMemory(layout) }))
+    this.kernels.hugePages = this.#arenas.every(({ hugePages }) => hugePages)
     for (const arena of this.#arenas) for (const { unit } of arena.layout.units) this.#arenaOf[unit] = arena
     this.#cache = createKeyValueCache(range, this.#arenas)
     this.#keyValues = new KeyValueBytes(architecture, this.#arenas)
@@ -103,13 +105,13 @@ class WasmEngine implements Engine {
 
   /** The fastest kernels, as a cache says or else a measurement. */
   async #chooseKernels (cache: string | undefined): Promise<void> {
-    const matrix = raceMatrix(this.#arenas[0].layout)
-    if (matrix === undefined) return
-    const key = kernelCacheKey(this.#module, matrix, byteMatrix(this.#arenas[0].layout))
+    const matrices = raceMatrices(this.#arenas[0].layout)
+    if (matrices.four.length + matrices.eight.length === 0) return
+    const key = kernelCacheKey({ kernels: this.#module, matrices, threads: this.#pool.threads, hugePages: this.kernels.hugePages })
     const known = cache === undefined ? undefined : await readKernelChoice(cache, key, contestants())
     const choice = known ?? (await this.#pool.ask(0, { type: 'race' })).kernels!
     await this.#pool.useKernels(choice)
-    this.kernels = { ...choice, cached: known !== undefined }
+    this.kernels = { ...choice, hugePages: this.kernels.hugePages, cached: known !== undefined }
     if (cache !== undefined && known === undefined) await writeKernelChoice(cache, key, choice)
   }
 

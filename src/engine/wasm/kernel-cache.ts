@@ -5,21 +5,30 @@ import { cpus } from 'node:os'
 import { dirname } from 'node:path'
 import { KERNEL_CACHE_BYTES } from './constants.ts'
 import type { KernelChoice, KernelVariant } from './kernels.ts'
-import type { MatrixLayout } from './matrix-layout.ts'
+import type { RaceMatrices } from './race.ts'
 
 type Choices = Record<string, KernelChoice>
+
+export interface KernelCacheKeyInit {
+  kernels: Uint8Array
+  matrices: RaceMatrices
+  threads: number
+  hugePages: boolean
+}
 
 /**
  * What a choice of kernels depends on, as a key: the processor, also that of a
  * virtual machine that does not tell its model, the compiler in Node, the
- * kernels themselves, and the kinds of matrices they were raced on.
+ * kernels themselves, whether weights are in large pages, and what was raced: the
+ * kinds of matrices, in the pieces of so many threads.
  */
-export function kernelCacheKey (kernels: Uint8Array, matrix: MatrixLayout, bytes?: MatrixLayout): string {
+export function kernelCacheKey ({ kernels, matrices: { four, eight }, threads, hugePages }: KernelCacheKeyInit): string {
   const { node, v8 } = process.versions
   return createHash('sha256').update(JSON.stringify([
     cpus()[0]?.model ?? '', processorFlags(), process.arch, process.platform, node, v8,
     createHash('sha256').update(kernels).digest('hex'),
-    ...[matrix, ...bytes === undefined ? [] : [bytes]].flatMap(({ kind, rows, columns }) => [kind, rows, columns])
+    threads, hugePages,
+    ...[four[0], eight[0]].map(matrix => matrix && [matrix.kind, matrix.rows, matrix.columns])
   ])).digest('hex')
 }
 
@@ -30,11 +39,11 @@ export async function readKernelChoice (path: string, key: string, variants: rea
 }
 
 /** Adds a choice to a file, which appears whole or not at all. A cache that cannot be written is no failure. */
-export async function writeKernelChoice (path: string, key: string, { vector, tile, bytes, streams }: KernelChoice): Promise<void> {
+export async function writeKernelChoice (path: string, key: string, { vector, tile, bytes, streams, byteStreams }: KernelChoice): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`
   try {
     const { [key]: _old, ...others } = await readChoices(path)
-    const entries: Array<[string, KernelChoice]> = [...Object.entries(others).filter(([, choice]) => isChoice(choice)), [key, { vector, tile, bytes, streams }]]
+    const entries: Array<[string, KernelChoice]> = [...Object.entries(others).filter(([, choice]) => isChoice(choice)), [key, { vector, tile, bytes, streams, byteStreams }]]
     let text: string
     do text = `${JSON.stringify(Object.fromEntries(entries), null, 1)}\n`
     while (text.length > KERNEL_CACHE_BYTES && entries.shift() !== undefined)
@@ -62,8 +71,9 @@ async function readChoices (path: string): Promise<Choices> {
 }
 
 function isChoice (value: unknown): value is KernelChoice {
-  return typeof value === 'object' && value !== null && 'vector' in value && 'tile' in value && 'bytes' in value && 'streams' in value &&
-    typeof value.vector === 'string' && typeof value.tile === 'string' && typeof value.bytes === 'string' && (value.streams === 1 || value.streams === 4)
+  return typeof value === 'object' && value !== null && 'vector' in value && 'tile' in value && 'bytes' in value && 'streams' in value && 'byteStreams' in value &&
+    typeof value.vector === 'string' && typeof value.tile === 'string' && typeof value.bytes === 'string' &&
+    [value.streams, value.byteStreams].every(streams => streams === 1 || streams === 4)
 }
 
 /** The line of Linux that names the instruction sets; empty elsewhere, where models say enough. */

@@ -12,8 +12,10 @@ export interface KernelChoice {
   tile: KernelVariant
   /** products of codes of 8 bits, with any number of tokens */
   bytes: KernelVariant
-  /** places of a matrix that a product with one token reads at a time */
+  /** places of a matrix with codes of 4 bits that a product with one token reads at a time */
   streams: 1 | 4
+  /** the same for codes of 8 bits */
+  byteStreams: 1 | 4
 }
 
 export type Product = (w: number, a: number, at: number, sum: number, scaled: number, y: number, from: number, to: number, blocks: number, tokens: number, rows: number, streams: number, zeroShift: number, nibble: number) => void

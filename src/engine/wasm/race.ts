@@ -1,44 +1,69 @@
-import { RACE_MILLISECONDS, RACE_ROUNDS, RACE_ROWS, RACE_TOKENS } from './constants.ts'
+import { RACE_MILLISECONDS, RACE_ROUNDS, RACE_ROWS, RACE_TOKENS, ROW_GRAIN } from './constants.ts'
 import { availableVariants } from './kernels.ts'
+import type { TensorRole } from '../../model/index.ts'
 import type { Arena } from './arena.ts'
 import type { ArenaLayout } from './arena-layout.ts'
 import type { KernelChoice, KernelVariant } from './kernels.ts'
 import type { MatrixLayout } from './matrix-layout.ts'
 
-/** The matrix that kernels are raced on; undefined where there is nothing to choose from, or nothing to race on. */
-export function raceMatrix (layout: ArenaLayout): MatrixLayout | undefined {
-  return contestants().length < 2 ? undefined : layout.units.map(unit => unit.matrices.query).find(hasWeights)
+/** Matrices of a model on which kernels are raced. Lists are empty where there is nothing to choose from. */
+export interface RaceMatrices {
+  /** with one token, by the bits of their codes in memory: those of layers, or else an embedding or a head */
+  four: MatrixLayout[]
+  eight: MatrixLayout[]
+  /** with many tokens */
+  tile: MatrixLayout[]
 }
 
-/** A matrix with codes of 8 bits, or its first rows, if there is one. */
-export function byteMatrix (layout: ArenaLayout): MatrixLayout | undefined {
-  const matrix = layout.units.flatMap(({ matrices: { query, up, embedding, projection } }) => [query, up, embedding, projection])
-    .find(matrix => matrix?.bits === 8 && hasWeights(matrix))
-  return matrix && { ...matrix, paddedRows: Math.min(matrix.paddedRows, RACE_ROWS) }
+/** A call of a product as steps make it: rows [from, to). */
+interface Call {
+  matrix: MatrixLayout
+  from: number
+  to: number
+}
+
+export function raceMatrices (layout: ArenaLayout): RaceMatrices {
+  if (contestants().length < 2) return { four: [], eight: [], tile: [] }
+  const some = (roles: readonly TensorRole[], bits: MatrixLayout['bits']): MatrixLayout[] =>
+    layout.units.flatMap(({ matrices }) => roles.map(role => matrices[role])).filter(matrix => matrix !== undefined && matrix.bits === bits && matrix.zero !== true) as MatrixLayout[]
+  const ofBits = (bits: MatrixLayout['bits']): MatrixLayout[] => {
+    const inLayers = some(['gate', 'up', 'down'], bits)
+    return inLayers.length > 0 ? inLayers : some(['embedding', 'projection'], bits).slice(0, 1)
+  }
+  // outputs of some tokens have room where those of `gate` go
+  return { four: ofBits(4), eight: ofBits(8), tile: some(['gate', 'up'], 4).slice(0, 1) }
 }
 
 /**
  * What is fastest on this machine, by timing each on matrices of the model. All
  * give the same bits, so the choice is free. Runs on scratch memory before the
- * first step. One token goes through all layers in turn, since most of its time
- * is spent waiting for memory; many tokens through one matrix.
+ * first step. One token goes through many matrices in turn, in the pieces that
+ * threads take, since most of its time is spent waiting for memory; many tokens
+ * through one matrix.
  */
 export function fastestKernels (arena: Arena): KernelChoice {
-  const matrix = raceMatrix(arena.layout)
-  if (matrix === undefined) return arena.choice
-  const layers = arena.layout.units.map(({ matrices }) => matrices.up).filter(hasWeights)
-  if (layers.length === 0) return arena.choice
+  const { four, eight, tile: many } = raceMatrices(arena.layout)
   const before = arena.choice
-  const vectors = contestants().flatMap(vector => ([1, 4] as const).map(streams => ({ ...before, vector, streams })))
-  const { vector, streams } = fastest(arena, vectors, layers, 1)
-  const { tile } = fastest(arena, contestants().map(tile => ({ ...before, tile })), [matrix], RACE_TOKENS)
-  const ofBytes = byteMatrix(arena.layout)
-  const { bytes } = ofBytes === undefined ? { bytes: vector } : fastest(arena, contestants().map(bytes => ({ ...before, bytes })), [ofBytes], 1)
+  const everyWay = contestants().flatMap(variant => ([1, 4] as const).map(streams => ({ variant, streams })))
+  const { vector, streams } = fastest(arena, everyWay.map(({ variant, streams }) => ({ ...before, vector: variant, streams })), calls(arena, four), 1)
+  const { bytes, byteStreams } = fastest(arena, everyWay.map(({ variant, streams }) => ({ ...before, bytes: variant, byteStreams: streams })), calls(arena, eight), 1)
+  const { tile } = fastest(arena, contestants().map(tile => ({ ...before, tile })), calls(arena, many), RACE_TOKENS)
   arena.choice = before
-  return { vector, tile, bytes, streams }
+  return { vector, tile, bytes, streams, byteStreams }
 }
 
-function fastest (arena: Arena, choices: KernelChoice[], matrices: MatrixLayout[], tokens: number): KernelChoice {
+/** Pieces as `forEachPiece` cuts them, of large matrices the first rows of each. */
+function calls (arena: Arena, matrices: MatrixLayout[]): Call[] {
+  return matrices.flatMap(matrix => {
+    const piece = arena.pieceOf(matrix.paddedRows, ROW_GRAIN)
+    const count = Math.ceil(matrix.paddedRows / piece)
+    return Array.from({ length: count }, (_, index) => ({ matrix, from: index * piece, to: Math.min(matrix.paddedRows, index * piece + Math.min(piece, RACE_ROWS)) }))
+  })
+}
+
+/** The first choice where there is nothing to time. */
+function fastest (arena: Arena, choices: KernelChoice[], calls: Call[], tokens: number): KernelChoice {
+  if (calls.length === 0) return arena.choice
   const { activations, gate } = arena.layout.scratch
   let next = 0
   const speed = (choice: KernelChoice): number => {
@@ -46,9 +71,10 @@ function fastest (arena: Arena, choices: KernelChoice[], matrices: MatrixLayout[
     const begin = performance.now()
     let weights = 0
     do {
-      const matrix = matrices[next++ % matrices.length]
-      arena.product(matrix, activations, gate, 0, matrix.paddedRows, tokens)
-      weights += matrix.paddedRows * matrix.columns
+      const { matrix, from, to } = calls[next++ % calls.length]
+      // outputs begin at row `from` of `y`
+      arena.product(matrix, activations, gate - from * 4, from, to, tokens)
+      weights += (to - from) * matrix.columns
     } while (performance.now() - begin < RACE_MILLISECONDS)
     return weights / (performance.now() - begin)
   }
@@ -59,10 +85,6 @@ function fastest (arena: Arena, choices: KernelChoice[], matrices: MatrixLayout[
     for (const [index, choice] of choices.entries()) speeds[index] = Math.max(speeds[index], speed(choice))
   }
   return choices[speeds.indexOf(Math.max(...speeds))]
-}
-
-function hasWeights (matrix: MatrixLayout | undefined): matrix is MatrixLayout {
-  return matrix !== undefined && !matrix.zero
 }
 
 /** Plain SIMD is for engines that have nothing else. */

@@ -11,7 +11,7 @@ import { wholeModel } from '../../support/open-weights.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const variants = ['relaxed-i16', 'relaxed-i32'] as const
-const choice: KernelChoice = { vector: 'relaxed-i16', tile: 'relaxed-i32', bytes: 'relaxed-i16', streams: 4 }
+const choice: KernelChoice = { vector: 'relaxed-i16', tile: 'relaxed-i32', bytes: 'relaxed-i16', streams: 4, byteStreams: 1 }
 
 describe('engine: cache of kernel choices', () => {
   const folder = temporaryFolder()
@@ -32,7 +32,7 @@ describe('engine: cache of kernel choices', () => {
   it('keeps what it has for others, replaces what is damaged, and leaves no temporary files', async () => {
     const path = folder.path('new/folder/kernels.json')
     await writeKernelChoice(path, key, choice)
-    await Promise.all([writeKernelChoice(path, 'b'.repeat(64), choice), writeKernelChoice(path, key, { vector: 'relaxed-i32', tile: 'relaxed-i32', bytes: 'relaxed-i32', streams: 1 })])
+    await Promise.all([writeKernelChoice(path, 'b'.repeat(64), choice), writeKernelChoice(path, key, { vector: 'relaxed-i32', tile: 'relaxed-i32', bytes: 'relaxed-i32', streams: 1, byteStreams: 4 })])
     expect(await readKernelChoice(path, key, variants)).to.not.equal(undefined)
     expect(readdirSync(dirname(path))).to.deep.equal(['kernels.json'])
     folder.write('broken.json', '{"x":')
@@ -56,12 +56,13 @@ describe('engine: cache of kernel choices', () => {
     chmodSync(folder.path('shut'), 0o755)
   })
 
-  it('depends on the kernels and on the kind of matrix', () => {
+  it('depends on the kernels, the matrices, the threads and the pages', () => {
     const matrix = (rows: number) => layOutMatrix({ path: '', offset: 0, byteLength: 0, type: 'Q4_0', shape: [rows, 64] }, () => 0)
-    const keys = [[1, 64], [2, 64], [1, 128]].map(([byte, rows]) => kernelCacheKey(Uint8Array.of(byte), matrix(rows)))
-    keys.push(kernelCacheKey(Uint8Array.of(1), matrix(64), matrix(128)))
-    expect(new Set(keys).size).to.equal(4)
-    expect(kernelCacheKey(Uint8Array.of(1), matrix(64))).to.equal(keys[0])
+    const init = { kernels: Uint8Array.of(1), matrices: { four: [matrix(64)], eight: [], tile: [] }, threads: 1, hugePages: false }
+    const others = [{ kernels: Uint8Array.of(2) }, { threads: 2 }, { hugePages: true }, ...[{ four: [matrix(128)], eight: [] }, { four: [matrix(64)], eight: [matrix(64)] }, { four: [], eight: [matrix(64)] }].map(matrices => ({ matrices: { ...matrices, tile: [] } }))]
+    const keys = [init, ...others.map(other => ({ ...init, ...other }))].map(kernelCacheKey)
+    expect(new Set(keys).size).to.equal(7)
+    expect(kernelCacheKey({ ...init })).to.equal(keys[0])
   })
 
   it('saves an engine the measurement', async function () {
@@ -77,9 +78,9 @@ describe('engine: cache of kernel choices', () => {
     expect(measured.cached).to.equal(false)
     expect(await start()).to.deep.equal({ ...measured, cached: true })
     // it is the file that decides
-    const other: KernelChoice = { vector: 'relaxed-i32', tile: 'relaxed-i16', bytes: 'relaxed-i32', streams: 1 }
+    const other: KernelChoice = { vector: 'relaxed-i32', tile: 'relaxed-i16', bytes: 'relaxed-i32', streams: 1, byteStreams: 4 }
     const file = JSON.parse(readFileSync(kernelCache, 'utf8'))
     folder.write('engine/kernels.json', JSON.stringify({ [Object.keys(file)[0]]: other }))
-    expect(await start()).to.deep.equal({ ...other, cached: true })
+    expect(await start()).to.deep.equal({ ...other, hugePages: measured.hugePages, cached: true })
   })
 })
