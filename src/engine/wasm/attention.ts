@@ -22,7 +22,7 @@ export class Attention {
   readonly #block: number
   readonly #scale: number
   readonly #weights: number
-  #step: Step = { range: { from: 0, to: 0 }, rows: 0, positions: [], tables: [], outputs: [] }
+  #step: Step = { range: { from: 0, to: 0 }, rows: 0, positions: [], tables: [], apart: true, outputs: [] }
 
   constructor (arena: Arena, architecture: Architecture, unit: UnitLayout) {
     this.#arena = arena
@@ -40,9 +40,11 @@ export class Attention {
     this.#step = step
     const { thread, threads } = this.#arena
     const items = step.rows * this.#architecture.keyValueHeadCount
+    const whole = threads === 1 || items >= threads * ITEMS_PER_THREAD || this.#longest() < SHORT_ATTENTION
     for (let item = thread; item < items; item += threads) this.#store(item)
-    this.#arena.barrier()
-    if (threads === 1 || items >= threads * ITEMS_PER_THREAD || this.#longest() < SHORT_ATTENTION) this.#attendWhole(items)
+    // a thread that takes whole items of rows that do not see each other needs nothing of the others
+    if (!whole || !step.apart) this.#arena.barrier()
+    if (whole) this.#attendWhole(items)
     else this.#attendShared(items)
   }
 

@@ -217,7 +217,7 @@ class WasmEngine implements Engine {
 
   async #runPass (pass: Segment[], results: BatchResult[]): Promise<void> {
     const { range } = pass[0]
-    const step: Step = { range, rows: 0, positions: [], tables: [], outputs: [] }
+    const step: Step = { range, rows: 0, positions: [], tables: [], apart: true, outputs: [] }
     for (const { item, from, count } of pass) {
       this.#writeInput(range.from, item, from, count, step.rows)
       const table = this.#cache.table(item.session)
@@ -230,6 +230,7 @@ class WasmEngine implements Engine {
       }
       step.rows += count
     }
+    step.apart = new Set(step.tables).size === step.rows
     const { rows, milliseconds } = await this.#runStep(step)
     let first = 0
     let next = 0

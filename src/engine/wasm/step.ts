@@ -14,6 +14,8 @@ export interface Step {
   positions: number[]
   /** number of the page table of each row's session */
   tables: number[]
+  /** no two rows are of one session */
+  apart: boolean
   /** rows that want an output, ascending */
   outputs: Array<{ row: number, output: RowOutput }>
 }
