@@ -79,9 +79,11 @@ export interface ArenaLayout {
   units: UnitLayout[]
   scratch: ScratchLayout
   barrier: number
-  /** counters of pieces that are taken, one word for each product of a step */
+  /** counters of pieces that are taken: for each thread one word for each product of a step */
   counters: number
-  counterCount: number
+  /** words from one thread's counters to the next one's */
+  counterStride: number
+  counterBytes: number
   /** bytes from one session's page table to the next */
   tableStride: number
   tables: number
@@ -172,8 +174,10 @@ function layOutArena ({ architecture: a, range, unit, threads, keyValuePositions
     units.push(layout)
   }
 
-  const counterCount = COUNTERS_PER_UNIT * (units.length + 1) + Math.ceil(MAX_ROWS / LOGIT_ROWS)
-  const counters = reserve(counterCount * 4)
+  // no two threads' in one cache line
+  const counterStride = Math.ceil((COUNTERS_PER_UNIT * (units.length + 1) + Math.ceil(MAX_ROWS / LOGIT_ROWS)) * 4 / ALIGNMENT) * ALIGNMENT / 4
+  const counterBytes = counterStride * threads * 4
+  const counters = reserve(counterBytes)
   const scratch = layOutScratch(a, units, threads, contextLength, reserve)
   const tableStride = Math.ceil(contextLength / (TILE * PAGE_TILES)) * PAGE_TILES * 4
   const tables = reserve(tableStride * MAX_SESSIONS)
@@ -184,7 +188,7 @@ function layOutArena ({ architecture: a, range, unit, threads, keyValuePositions
   const pageCount = Math.min(Math.ceil(keyValuePositions / (TILE * PAGE_TILES)), room)
   if (pageCount < 1) throw new UnsupportedModelError(`units ${first} to ${first + units.length - 1}`, 'their weights leave no room for a KV cache in 4 GiB')
   const totalBytes = pages + (layers === 0 ? 0 : pageCount * pageBytes)
-  return { units, scratch, barrier, counters, counterCount, tableStride, tables, pages, pageBytes: layers === 0 ? 0 : pageBytes, tileBytes, pageCount, contextLength, totalBytes }
+  return { units, scratch, barrier, counters, counterStride, counterBytes, tableStride, tables, pages, pageBytes: layers === 0 ? 0 : pageBytes, tileBytes, pageCount, contextLength, totalBytes }
 }
 
 function layOutUnit (a: Architecture, unit: number, source: UnitSource, reserve: (bytes: number) => number, shared: Map<string, MatrixLayout>): UnitLayout {

@@ -73,20 +73,27 @@ export class Arena {
 
   /**
    * Shares `count` things among the threads, in pieces of whole units of
-   * `grain`, each taken by the thread that comes first. Every thread has to
-   * call this the same number of times in a step.
+   * `grain`. Each thread has a part of its own, always the same one, so that
+   * what it wrote is still in its cache; a thread that is done with its part
+   * takes pieces of others'. Every thread has to call this the same number of
+   * times in a step.
    */
   forEachPiece (count: number, grain: number, work: (from: number, to: number) => void): void {
     const counter = this.#nextCounter++
+    const { thread, threads } = this
+    if (threads === 1) return work(0, count)
+    const { counterStride } = this.layout
     const piece = this.pieceOf(count, grain)
-    if (this.threads === 1) {
-      work(0, count)
-      return
-    }
-    for (;;) {
-      const from = Atomics.add(this.#counters, counter, 1) * piece
-      if (from >= count) return
-      work(from, Math.min(count, from + piece))
+    const units = Math.ceil(count / grain)
+    for (let turn = 0; turn < threads; turn++) {
+      const owner = (thread + turn) % threads
+      const begin = Math.floor(units * owner / threads) * grain
+      const end = Math.min(count, Math.floor(units * (owner + 1) / threads) * grain)
+      for (;;) {
+        const from = begin + Atomics.add(this.#counters, counter + owner * counterStride, 1) * piece
+        if (from >= end) break
+        work(from, Math.min(end, from + piece))
+      }
     }
   }
 

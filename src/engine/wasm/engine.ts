@@ -247,7 +247,7 @@ class WasmEngine implements Engine {
   }
 
   async #runStep (step: Step): Promise<{ rows: RowResult[], milliseconds: number }> {
-    for (const { layout: { counters, counterCount }, memory } of this.#arenas) new Int32Array(memory.buffer, counters, counterCount).fill(0)
+    for (const { layout: { counters, counterBytes }, memory } of this.#arenas) new Uint8Array(memory.buffer, counters, counterBytes).fill(0)
     const results = (await this.#pool.step({ type: 'step', step })).map(reply => reply.result!)
     const failures = results.flatMap(result => result.notFinite ?? []).sort((a, b) => a.row - b.row || a.unit - b.unit)
     if (failures.length > 0) throw new NotFiniteError(unitName(failures[0].unit, this.architecture), step.positions[failures[0].row])
