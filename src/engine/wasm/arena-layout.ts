@@ -37,6 +37,8 @@ export interface ScratchLayout {
   temporary: number
   /** quantised activations: codes, scales, sums, scaled sums */
   activations: ActivationLayout
+  /** for each thread, of one row: what all of them compute for themselves, without taking cache lines from each other */
+  own: Array<{ normed: number, activations: ActivationLayout }>
   /** quantised activations of the feed-forward network, written while others are read */
   feedForward: ActivationLayout
   /** of low-rank corrections */
@@ -220,9 +222,10 @@ function layOutScratch (a: Architecture, units: UnitLayout[], threads: number, c
   const querySize = a.headCount * a.headSize
   const keyValueSize = a.keyValueHeadCount * a.headSize
   const rows = (floats: number) => reserve(MAX_ROWS * floats * 4)
-  const activations = (size: number): ActivationLayout => ({
-    codes: reserve(MAX_ROWS * size), positive: reserve(MAX_ROWS * size), negative: reserve(MAX_ROWS * size), wide: reserve(MAX_ROWS * size * 2), scales: rows(size / 32), sums: rows(size / 32), scaled: rows(size / 32)
+  const activations = (size: number, rows = MAX_ROWS): ActivationLayout => ({
+    codes: reserve(rows * size), positive: reserve(rows * size), negative: reserve(rows * size), wide: reserve(rows * size * 2), scales: reserve(rows * size / 8), sums: reserve(rows * size / 8), scaled: reserve(rows * size / 8)
   })
+  const inputSize = Math.max(a.hiddenSize, querySize)
   const hasHead = units.some(unit => unit.kind === 'head')
   const logitBytes = hasHead ? LOGIT_ROWS * Math.ceil(a.vocabularySize / 16) * 16 * 4 : 0
   const scoreBytes = Math.ceil(contextLength / TILE) * TILE * 4
@@ -230,8 +233,9 @@ function layOutScratch (a: Architecture, units: UnitLayout[], threads: number, c
   return {
     tokens: rows(1),
     hidden: rows(a.hiddenSize),
-    temporary: rows(Math.max(a.hiddenSize, querySize)),
-    activations: activations(Math.max(a.hiddenSize, querySize)),
+    temporary: rows(inputSize),
+    activations: activations(inputSize),
+    own: Array.from({ length: threads }, () => ({ normed: reserve(inputSize * 4), activations: activations(inputSize, 1) })),
     feedForward: activations(a.feedForwardSize),
     inner: layOutInner(units.flatMap(({ factors }) => Object.values(factors)), MAX_ROWS, reserve),
     query: rows(querySize),

@@ -15,7 +15,7 @@ import type { Step } from './step.ts'
 export function runHead (arena: Arena, a: Architecture, unit: UnitLayout, step: Step, onNotFinite: (row: number) => void): RowResult[] {
   const { kernels, layout: { scratch } } = arena
   const matrix = unit.matrices.projection!
-  const inner = new InnerProduct(arena, unit.factors.projection, scratch.activations)
+  const inner = new InnerProduct(arena, unit.factors.projection)
   const results: RowResult[] = []
   for (let first = 0; first < step.outputs.length; first += LOGIT_ROWS) {
     const wanted = step.outputs.slice(first, first + LOGIT_ROWS)
@@ -25,7 +25,7 @@ export function runHead (arena: Arena, a: Architecture, unit: UnitLayout, step: 
       arena.quantise(scratch.temporary + at, scratch.activations, i, a.hiddenSize)
     }
     arena.barrier()
-    inner.run(wanted.length)
+    inner.run(scratch.activations, wanted.length)
     arena.forEachPiece(matrix.paddedRows, 16, (from, to) => {
       arena.product(matrix, scratch.activations, scratch.logits, from, to, wanted.length)
     })

@@ -12,15 +12,15 @@ import type { FactorsLayout } from './low-rank-layout.ts'
 export class InnerProduct {
   readonly #arena: Arena
   readonly #factors: FactorsLayout | undefined
-  readonly #x: ActivationLayout
   /** one row is no work to share */
   readonly #alone: boolean
+  #x: ActivationLayout
   #rows = 0
 
-  constructor (arena: Arena, factors: FactorsLayout | undefined, x: ActivationLayout) {
+  constructor (arena: Arena, factors: FactorsLayout | undefined) {
     this.#arena = arena
     this.#factors = factors
-    this.#x = x
+    this.#x = arena.layout.scratch.activations
     this.#alone = factors !== undefined && factors.right.rows * factors.right.columns * (1 - 1 / arena.threads) < SHARED_INNER_PRODUCTS
   }
 
@@ -29,8 +29,9 @@ export class InnerProduct {
    * all of it, or, where that would take longer, each thread does it for
    * itself: all write the same bytes, each before it reads them.
    */
-  run (rows: number): void {
+  run (x: ActivationLayout, rows: number): void {
     if (this.#factors === undefined) return
+    this.#x = x
     this.#rows = rows
     if (rows === 1 && this.#alone) return this.#work(0, this.#factors.right.rows)
     this.#arena.forEachPiece(this.#factors.right.rows, ROW_GRAIN, this.#work)

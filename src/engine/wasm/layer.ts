@@ -21,21 +21,21 @@ export class Layer {
   readonly #projections: Array<{ matrix: MatrixLayout, work: (from: number, to: number) => void }>
   /** rows of the step under way */
   #rows = 0
+  /** and their inputs to products, floats and quantised */
+  #normed: number
+  #x: ActivationLayout
 
   constructor (arena: Arena, architecture: Architecture, unit: UnitLayout) {
     this.#arena = arena
     this.#architecture = architecture
     this.#unit = unit
     this.#attention = new Attention(arena, architecture, unit)
-    const inner = (role: TensorRole, x: ActivationLayout): InnerProduct => new InnerProduct(arena, unit.factors[role], x)
+    const inner = (role: TensorRole): InnerProduct => new InnerProduct(arena, unit.factors[role])
     const { layout: { scratch } } = arena
     const { matrices, vectors } = unit
-    this.#inner = {
-      query: inner('query', scratch.activations),
-      attentionOutput: inner('attentionOutput', scratch.activations),
-      gate: inner('gate', scratch.activations),
-      down: inner('down', scratch.feedForward)
-    }
+    this.#normed = scratch.temporary
+    this.#x = scratch.activations
+    this.#inner = { query: inner('query'), attentionOutput: inner('attentionOutput'), gate: inner('gate'), down: inner('down') }
     this.#projections = [
       { matrix: matrices.query!, bias: vectors.queryBias, y: scratch.query },
       { matrix: matrices.key!, bias: vectors.keyBias, y: scratch.key },
@@ -43,7 +43,7 @@ export class Layer {
     ].map(({ matrix, bias, y }) => ({
       matrix,
       work: (from, to) => {
-        arena.product(matrix, scratch.activations, y, from, to, this.#rows)
+        arena.product(matrix, this.#x, y, from, to, this.#rows)
         if (bias !== undefined) this.#addBias(y, bias.offset, matrix.rows, from, to)
       }
     }))
@@ -56,22 +56,26 @@ export class Layer {
   run (step: Step): void {
     const { matrices } = this.#unit
     const arena = this.#arena
+    const { layout: { scratch }, thread } = arena
+    const own = scratch.own[thread]
     this.#rows = step.rows
+    this.#normed = step.rows === 1 ? own.normed : scratch.temporary
+    this.#x = step.rows === 1 ? own.activations : scratch.activations
     this.#forEachRow(this.#attentionNorm)
-    this.#inner.query.run(step.rows)
+    this.#inner.query.run(this.#x, step.rows)
     for (const { matrix, work } of this.#projections) arena.forEachPiece(matrix.rows, ROW_GRAIN, work)
     arena.barrier()
     this.#attention.run(step)
     arena.barrier()
     this.#forEachRow(this.#quantiseAttention)
-    this.#inner.attentionOutput.run(step.rows)
+    this.#inner.attentionOutput.run(this.#x, step.rows)
     arena.forEachPiece(matrices.attentionOutput!.rows, ROW_GRAIN, this.#attentionOutput)
     arena.barrier()
     this.#forEachRow(this.#feedForwardNorm)
-    this.#inner.gate.run(step.rows)
+    this.#inner.gate.run(this.#x, step.rows)
     arena.forEachPiece(this.#architecture.feedForwardSize, ACTIVATION_BLOCK, this.#gateAndUp)
     arena.barrier()
-    this.#inner.down.run(step.rows)
+    this.#inner.down.run(scratch.feedForward, step.rows)
     arena.forEachPiece(matrices.down!.rows, ROW_GRAIN, this.#down)
   }
 
@@ -84,14 +88,14 @@ export class Layer {
   readonly #quantiseAttention = (row: number): void => {
     const { scratch } = this.#arena.layout
     const columns = this.#architecture.headCount * this.#architecture.headSize
-    this.#arena.quantise(scratch.attention + row * columns * 4, scratch.activations, row, columns)
+    this.#arena.quantise(scratch.attention + row * columns * 4, this.#x, row, columns)
   }
 
   readonly #attentionOutput = (from: number, to: number): void => {
     const { scratch } = this.#arena.layout
     const matrix = this.#unit.matrices.attentionOutput!
     const bias = this.#unit.vectors.attentionOutputBias
-    this.#arena.product(matrix, scratch.activations, scratch.temporary, from, to, this.#rows)
+    this.#arena.product(matrix, this.#x, scratch.temporary, from, to, this.#rows)
     if (bias !== undefined) this.#addBias(scratch.temporary, bias.offset, matrix.rows, from, to)
     this.#addResidual(from, to)
   }
@@ -101,8 +105,8 @@ export class Layer {
     const arena = this.#arena
     const { scratch } = arena.layout
     const { gate, up } = this.#unit.matrices
-    arena.product(gate!, scratch.activations, scratch.gate, from, to, this.#rows)
-    arena.product(up!, scratch.activations, scratch.up, from, to, this.#rows)
+    arena.product(gate!, this.#x, scratch.gate, from, to, this.#rows)
+    arena.product(up!, this.#x, scratch.up, from, to, this.#rows)
     for (let row = 0; row < this.#rows; row++) {
       const at = (row * gate!.paddedRows + from) * 4
       arena.kernels.swiGlu(scratch.gate + at, scratch.up + at, to - from)
@@ -116,19 +120,18 @@ export class Layer {
     this.#addResidual(from, to)
   }
 
-  /** Norm and quantisation of `scratch.hidden` into `scratch.activations`. */
+  /** Norm and quantisation of `scratch.hidden`. */
   #normAndQuantise (row: number, weight: number): void {
     const { kernels, layout: { scratch } } = this.#arena
     const { hiddenSize, normEpsilon } = this.#architecture
     const at = row * hiddenSize * 4
-    kernels.rmsNorm(scratch.hidden + at, weight, scratch.temporary + at, hiddenSize, normEpsilon)
-    this.#arena.quantise(scratch.temporary + at, scratch.activations, row, hiddenSize)
+    kernels.rmsNorm(scratch.hidden + at, weight, this.#normed + at, hiddenSize, normEpsilon)
+    this.#arena.quantise(this.#normed + at, this.#x, row, hiddenSize)
   }
 
   /**
    * Rows shared among threads, then a barrier. One row each thread computes for
-   * itself: that takes no longer than to wait for another, and all of them
-   * write the same bytes, each before it reads them.
+   * itself, in memory of its own: that takes no longer than to wait for another.
    */
   #forEachRow (work: (row: number) => void): void {
     if (this.#rows === 1) return work(0)

@@ -51,7 +51,7 @@ export class Program {
     return result
   }
 
-  /** cos and sin of the rows' positions; two barriers of the first layer lie between this and their first use. */
+  /** cos and sin of the rows' positions; a barrier of the first layer lies between this and their first use. */
   #fillAngles ({ thread, threads, floats, layout: { scratch } }: Arena, { rows, positions }: Step): void {
     const pairs = this.#frequencies.length
     const cos = floats.subarray(scratch.cos / 4, scratch.cos / 4 + rows * pairs)
