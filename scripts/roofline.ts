@@ -6,12 +6,9 @@
  *
  *   node scripts/roofline.ts [--model FILE.gguf] [--threads 1,2] [--decode 96] [--runs 5] [--json]
  */
-import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import { parseArgs } from 'node:util'
-import asc from 'assemblyscript/asc'
 import { describeMachine, machineLines } from '../src/cli/machine.ts'
 import { availableVariants, createEngine } from '../src/engine/index.ts'
 import type { Engine } from '../src/engine/index.ts'
@@ -20,18 +17,12 @@ import { openWeights } from '../src/model/index.ts'
 import type { ModelWeights, TensorSource, TensorType } from '../src/model/index.ts'
 import { tokensAt } from '../bench/candidate.ts'
 import { maximum, median, tableLines } from './figures.ts'
-import type { Job, JobResult, ProductWork, WorkerInit } from './roofline-worker.ts'
-
-/** More than the last cache of common processors; a thread reads its own. */
-const READ_BYTES = 256 * 2 ** 20
+import { READ_BYTES, startKernelWorkers } from './kernel-workers.ts'
+import type { ProductWork } from './kernel-worker.ts'
 
 /** A matrix that fits into a second-level cache in every format. */
 const ROWS = 256
 const COLUMNS = 576
-
-/** How long one look takes, and how many there are; the best one is the peak. */
-const WINDOW_MILLISECONDS = 80
-const WINDOWS = 6
 
 /** One format for each kind of product, with the dot products that a weight takes: of more than four bits two, for positive and for negative activations. */
 const FORMATS: ReadonlyArray<{ name: string, type: TensorType, products: number }> = [
@@ -78,55 +69,13 @@ const { values } = parseArgs({
 })
 const threadCounts = values.threads.split(',').map(Number)
 
-const reader = await compileReader()
-const workers = Array.from({ length: maximum(threadCounts) }, () => new Worker(new URL('./roofline-worker.ts', import.meta.url), {
-  workerData: { reader, readBytes: READ_BYTES } satisfies WorkerInit
-}))
-
-/**
- * Reads memory as one ascending stream, as the kernels do, and for comparison as
- * four that lie apart. Several registers, because one would wait for its own
- * last operation.
- */
-async function compileReader (): Promise<Uint8Array> {
-  const loop = (name: string, stride: string, end: string, step: number) => `export function ${name} (from: usize, to: usize): i32 {
-    let a = i32x4.splat(0), b = a, c = a, d = a
-    const stride: usize = ${stride}
-    for (let p = from; p < ${end}; p += ${step}) {
-      a = v128.xor(a, v128.load(p)); b = v128.xor(b, v128.load(p + stride))
-      c = v128.xor(c, v128.load(p + 2 * stride)); d = v128.xor(d, v128.load(p + 3 * stride))
-    }
-    return i32x4.extract_lane(v128.xor(v128.xor(a, b), v128.xor(c, d)), 0)
-  }`
-  const source = `${loop('read', '16', 'to', 64)}\n${loop('readApart', '(to - from) / 4', 'from + (to - from) / 4', 16)}`
-  const { error, binary, stderr } = await asc.compileString(source, {
-    optimizeLevel: 3, runtime: 'stub', importMemory: true, sharedMemory: true, initialMemory: 1, maximumMemory: 65_536, enable: ['simd', 'threads']
-  })
-  if (error !== null || binary === null) throw new Error(`the reader does not compile: ${stderr.toString()}`)
-  return binary
-}
-
-/** Times a second that `threads` threads together do some work, in the best of some looks. */
-async function rateOf (work: Job['work'], threads: number): Promise<number> {
-  const rates: number[] = []
-  // the first look compiles and touches memory
-  for (let window = 0; window <= WINDOWS; window++) {
-    const begin = Date.now() + 5
-    const results = await Promise.all(workers.slice(0, threads).map(async worker => {
-      const answer = once(worker, 'message')
-      worker.postMessage({ work, begin, end: begin + WINDOW_MILLISECONDS } satisfies Job)
-      return (await answer)[0] as JobResult
-    }))
-    if (window > 0) rates.push(results.reduce((sum, { count, milliseconds }) => sum + count * 1000 / milliseconds, 0))
-  }
-  return maximum(rates)
-}
+const workers = await startKernelWorkers(maximum(threadCounts))
 
 async function peakOf (format: typeof FORMATS[number], tokens: number, threads: number): Promise<Peak> {
   let best: Peak | undefined
   for (const variant of availableVariants()) {
-    const work: ProductWork = { kind: 'product', type: format.type, variant, rows: ROWS, columns: COLUMNS, tokens }
-    const rate = await rateOf(work, threads) * ROWS * COLUMNS * tokens * format.products / 1e9
+    const work: ProductWork = { kind: 'product', type: format.type, variant, rows: ROWS, columns: COLUMNS, tokens, streams: 4, piece: ROWS, largePages: false }
+    const rate = await workers.rate(work, threads) * ROWS * COLUMNS * tokens * format.products / 1e9
     if (best === undefined || rate > best.rate) best = { threads, format: format.name, tokens, rate, variant }
   }
   return best!
@@ -192,14 +141,14 @@ const peaks: Peak[] = []
 for (const threads of threadCounts) {
   bandwidths.push({
     threads,
-    rate: await rateOf({ kind: 'read', streams: 1 }, threads) * READ_BYTES / 1e9,
-    apart: await rateOf({ kind: 'read', streams: 4 }, threads) * READ_BYTES / 1e9
+    rate: await workers.rate({ kind: 'read', streams: 1 }, threads) * READ_BYTES / 1e9,
+    apart: await workers.rate({ kind: 'read', streams: 4 }, threads) * READ_BYTES / 1e9
   })
   for (const format of formats) {
     for (const tokens of TOKENS) peaks.push(await peakOf(format, tokens, threads))
   }
 }
-await Promise.all(workers.map(async worker => await worker.terminate()))
+await workers.stop()
 
 /** Share of the roofline; `roof` in tokens per second. */
 interface Share {

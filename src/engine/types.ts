@@ -136,7 +136,7 @@ export interface KernelReport {
   bytes: KernelVariant
   streams: 1 | 4
   byteStreams: 1 | 4
-  /** the system was asked to give weights in large pages, and agreed */
+  /** the system was asked to give memory in large pages, and agreed */
   hugePages: boolean
   /** known from an earlier start, not measured at this one */
   cached: boolean

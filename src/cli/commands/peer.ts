@@ -7,6 +7,7 @@ import { lockDataDirectory } from '../data-lock.ts'
 import { DEFAULT_LISTEN, DRAIN_MILLISECONDS, STOP_MILLISECONDS } from '../constants.ts'
 import { UsageError } from '../errors.ts'
 import { milliseconds, plural, reachabilityWords, shortPeerId } from '../format.ts'
+import { giveBackMemory } from '../give-back-memory.ts'
 import { hostUnits } from '../hosting.ts'
 import { serviceCode, untilAborted } from '../interrupt.ts'
 import { inviteOf, keepInvite } from '../invites.ts'
@@ -137,6 +138,7 @@ async function runPeer (context: Context, flags: RunFlags): Promise<void> {
         }
         // what has been compiled is there for the next peer of this machine, though this one may run for months, or be killed
         flushCompileCache()
+        giveBackMemory()
         await sayReady(context, flags, hosting, ready)
         await untilAborted(asked)
         removeInvite()

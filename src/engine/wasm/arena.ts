@@ -9,7 +9,7 @@ import type { MatrixLayout, ProductKind } from './matrix-layout.ts'
 
 export interface ArenaMemory {
   memory: WebAssembly.Memory
-  /** the system was asked to give weights in large pages, and agreed */
+  /** the system was asked to give it in large pages, and agreed */
   hugePages: boolean
 }
 
@@ -17,8 +17,7 @@ export interface ArenaMemory {
 export function createArenaMemory (layout: ArenaLayout): ArenaMemory {
   const pages = Math.ceil(layout.totalBytes / WASM_PAGE)
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
-  // what lies behind the weights is touched as it is needed, so that its pages had better be small
-  return { memory, hugePages: askForHugePages(memory, layout.counters) }
+  return { memory, hugePages: askForHugePages(memory) }
 }
 
 /** One thread's view of an arena: its memory, its kernels, and the thread's share of the work. */

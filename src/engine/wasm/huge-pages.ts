@@ -14,15 +14,15 @@ interface ForeignFunctions {
 let advise: Advise | undefined | null
 
 /**
- * Asks the system to give the first `bytes` bytes of a memory in large pages (2 MiB on x86), before they are touched.
- * Weights are read from end to end for every token, and a processor's prefetchers begin anew at each page
+ * Asks the system to give a memory in large pages (2 MiB on x86), before it is touched. Weights are read from end to end for
+ * every token, keys and values in long runs, and a processor's prefetchers begin anew at each page
  * (docs/adr/0009-large-pages.md). Most Linux systems give large pages to programs that ask; Node has no way to ask, so libc
  * is called. Elsewhere, and where it cannot be called, nothing happens. Says whether the system has agreed.
  */
-export function askForHugePages (memory: WebAssembly.Memory, bytes: number): boolean {
+export function askForHugePages (memory: WebAssembly.Memory): boolean {
   if (platform !== 'linux') return false
   if (advise === undefined) advise = findAdvise() ?? null
-  return advise !== null && advise(new Uint8Array(memory.buffer), bytes, MADV_HUGEPAGE) === 0
+  return advise !== null && advise(new Uint8Array(memory.buffer), memory.buffer.byteLength, MADV_HUGEPAGE) === 0
 }
 
 function findAdvise (): Advise | undefined {

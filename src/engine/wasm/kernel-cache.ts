@@ -19,7 +19,7 @@ export interface KernelCacheKeyInit {
 /**
  * What a choice of kernels depends on, as a key: the processor, also that of a
  * virtual machine that does not tell its model, the compiler in Node, the
- * kernels themselves, whether weights are in large pages, and what was raced: the
+ * kernels themselves, whether memory is in large pages, and what was raced: the
  * kinds of matrices, in the pieces of so many threads.
  */
 export function kernelCacheKey ({ kernels, matrices: { four, eight }, threads, hugePages }: KernelCacheKeyInit): string {

@@ -1,5 +1,6 @@
-/** A thread of scripts/roofline.ts: does one kind of work over and over, for a given time. */
+/** A thread of kernel-workers.ts: does one kind of work over and over, for a given time. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { askForHugePages } from '../src/engine/wasm/huge-pages.ts'
 import { compileKernels, instantiateKernels, productsOf } from '../src/engine/wasm/kernels.ts'
 import type { KernelVariant } from '../src/engine/wasm/kernels.ts'
 import { layOutMatrix } from '../src/engine/wasm/matrix-layout.ts'
@@ -25,7 +26,7 @@ export interface ReadWork {
   streams: 1 | 4
 }
 
-/** Products of a matrix that stays in the cache. */
+/** Products of a matrix of the thread's own. */
 export interface ProductWork {
   kind: 'product'
   type: TensorType
@@ -33,6 +34,12 @@ export interface ProductWork {
   rows: number
   columns: number
   tokens: number
+  /** places that a product with one token reads at a time */
+  streams: 1 | 4
+  /** rows that a call takes */
+  piece: number
+  /** in pages of 2 MiB, where the system has them */
+  largePages: boolean
 }
 
 export interface JobResult {
@@ -65,6 +72,8 @@ let readMemory: WebAssembly.Memory | undefined
 function readWork ({ streams }: ReadWork): () => void {
   if (readMemory === undefined) {
     readMemory = new WebAssembly.Memory({ initial: readBytes / PAGE + 1, maximum: 65_536, shared: true })
+    // as the engine's memory
+    askForHugePages(readMemory)
     // pages that were never written are all the same page of zeros
     new Uint8Array(readMemory.buffer).fill(1)
   }
@@ -73,7 +82,7 @@ function readWork ({ streams }: ReadWork): () => void {
   return () => { read(PAGE, PAGE + readBytes) }
 }
 
-function productWork ({ type, variant, rows, columns, tokens }: ProductWork): () => void {
+function productWork ({ type, variant, rows, columns, tokens, streams, piece, largePages }: ProductWork): () => void {
   let size = PAGE
   const reserve = (bytes: number): number => {
     const at = size
@@ -89,10 +98,15 @@ function productWork ({ type, variant, rows, columns, tokens }: ProductWork): ()
   const scaled = reserve(tokens * columns / 8)
   const out = reserve(tokens * matrix.paddedRows * 4)
   const memory = new WebAssembly.Memory({ initial: Math.ceil(size / PAGE), maximum: 65_536, shared: true })
+  if (largePages) askForHugePages(memory)
   // scales of 0x01010101 are tiny and codes of 1 small: no overflow, no denormals
   new Uint8Array(memory.buffer).fill(0x11)
   new Float32Array(memory.buffer, scales, tokens * columns / 32).fill(0.01)
   new Float32Array(memory.buffer, scaled, tokens * columns / 32).fill(0.01)
   const product = productsOf(instantiateKernels(compileKernels(variant), memory), variant, variant)[matrix.kind]
-  return () => { product(matrix.offset, codes, scales, matrix.bits === 8 ? negative : sums, scaled, out, 0, matrix.paddedRows, matrix.blocks, tokens, matrix.paddedRows, 4, matrix.zeroShift, 15) }
+  return () => {
+    for (let from = 0; from < matrix.paddedRows; from += piece) {
+      product(matrix.offset, codes, scales, matrix.bits === 8 ? negative : sums, scaled, out, from, Math.min(from + piece, matrix.paddedRows), matrix.blocks, tokens, matrix.paddedRows, streams, matrix.zeroShift, 15)
+    }
+  }
 }
