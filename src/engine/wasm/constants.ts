@@ -80,10 +80,10 @@ export const TILE_TOKENS = 4
 /** A round of a race of kernels, after one that does not count: the first calls run baseline code. */
 export const RACE_MILLISECONDS = 6
 
-/** Rows of a race for codes of 8 bits, of a vocabulary's many: there is room for their outputs in any model. */
+/** Rows of a call of a race at most, of a vocabulary's many: there is room for their outputs in any model. */
 export const RACE_ROWS = 2048
 
-/** Rounds that count, so that some of them run compiled code on a free core: 8 contestants take 0.2 s, once on a machine. */
+/** Rounds that count, so that some of them run compiled code on a free core: 10 contestants take 0.3 s, once on a machine. */
 export const RACE_ROUNDS = 4
 
 /** Tokens of the race for tiles: as many as some sessions have that decode together, or a short piece of a prompt. */

@@ -22,6 +22,7 @@ interface Call {
   to: number
 }
 
+/** The matrices of an arena on which its kernels are raced. */
 export function raceMatrices (layout: ArenaLayout): RaceMatrices {
   if (contestants().length < 2) return { four: [], eight: [], tile: [] }
   const some = (roles: readonly TensorRole[], bits: MatrixLayout['bits']): MatrixLayout[] =>
