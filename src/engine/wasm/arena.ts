@@ -1,4 +1,4 @@
-import { ACTIVATION_BLOCK, BARRIER_SPINS, PIECES_PER_THREAD, TILE_TOKENS, WASM_PAGE } from './constants.ts'
+import { ACTIVATION_BLOCK, BARRIER_SPINS, PIECES_PER_THREAD, SHORT_MATRIX_ROWS, TILE_TOKENS, WASM_PAGE } from './constants.ts'
 import { RANK_BLOCK } from '../low-rank.ts'
 import { askForHugePages } from './huge-pages.ts'
 import { dequantiseFor, instantiateKernels, productsOf, takesSigns } from './kernels.ts'
@@ -111,7 +111,7 @@ export class Arena {
   #multiply (matrix: MatrixLayout, x: ActivationLayout, y: number, from: number, to: number, tokens: number): void {
     const products = tokens < TILE_TOKENS ? this.#vector : this.#tile
     const codes = matrix.bits === 4 ? x.codes : takesSigns(this.#choice.bytes) ? x.positive : x.wide
-    const streams = matrix.bits === 4 ? this.#choice.streams : this.#choice.byteStreams
+    const streams = matrix.paddedRows < SHORT_MATRIX_ROWS ? 1 : matrix.bits === 4 ? this.#choice.streams : this.#choice.byteStreams
     products[matrix.kind](
       matrix.offset, codes, x.scales, matrix.bits === 4 ? x.sums : x.negative, x.scaled,
       y, from, to, matrix.blocks, tokens, matrix.paddedRows, streams, matrix.zeroShift, 15)

