@@ -71,14 +71,32 @@ const threadCounts = values.threads.split(',').map(Number)
 
 const workers = await startKernelWorkers(maximum(threadCounts))
 
-async function peakOf (format: typeof FORMATS[number], tokens: number, threads: number): Promise<Peak> {
-  let best: Peak | undefined
-  for (const variant of availableVariants()) {
-    const work: ProductWork = { kind: 'product', type: format.type, variant, rows: ROWS, columns: COLUMNS, tokens, streams: 4, piece: ROWS, largePages: false }
-    const rate = await workers.rate(work, threads) * ROWS * COLUMNS * tokens * format.products / 1e9
-    if (best === undefined || rate > best.rate) best = { threads, format: format.name, tokens, rate, variant }
+/** What bounds a step, at one moment. */
+interface Look {
+  threads: number
+  /** 10⁹ bytes a second, from one place at a time and from four */
+  rate: number
+  apart: number
+  peaks: Peak[]
+}
+
+/** One look of each kind, for steps of so many tokens. */
+async function look (threads: number, tokenCounts: readonly number[]): Promise<Look> {
+  const read = async (streams: 1 | 4): Promise<number> => await workers.look({ kind: 'read', streams }, threads) * READ_BYTES / 1e9
+  const found: Look = { threads, rate: await read(1), apart: await read(4), peaks: [] }
+  for (const format of formats) {
+    for (const tokens of tokenCounts) {
+      for (const variant of availableVariants()) {
+        const work: ProductWork = { kind: 'product', type: format.type, variant, rows: ROWS, columns: COLUMNS, tokens, streams: 4, piece: ROWS, largePages: false }
+        found.peaks.push({ threads, format: format.name, tokens, variant, rate: await workers.look(work, threads) * ROWS * COLUMNS * tokens * format.products / 1e9 })
+      }
+    }
   }
-  return best!
+  return found
+}
+
+function bestPeak (peaks: readonly Peak[], format: string, tokens: number): Peak {
+  return peaks.filter(peak => peak.format === format && peak.tokens === tokens).reduce((best, peak) => peak.rate > best.rate ? peak : best)
 }
 
 function workOf ({ architecture, unit }: ModelWeights): Work {
@@ -105,83 +123,93 @@ function workOf ({ architecture, unit }: ModelWeights): Work {
 }
 
 /** Seconds that multiply-adds take at the peaks. */
-function secondsAt (peaks: Peak[], threads: number, tokens: number, ...counts: Array<Map<string, number>>): number {
+function secondsAt (peaks: readonly Peak[], tokens: number, ...counts: Array<Map<string, number>>): number {
   let seconds = 0
-  for (const [format, count] of counts.flatMap(map => [...map])) {
-    seconds += count / 1e9 / peaks.find(peak => peak.threads === threads && peak.tokens === tokens && peak.format === format)!.rate
-  }
+  for (const [format, count] of counts.flatMap(map => [...map])) seconds += count / 1e9 / bestPeak(peaks, format, tokens).rate
   return seconds
 }
 
-/** Seconds for each token of `count` steps of `rows` tokens for each session: the median of the runs, after one that warms up. */
+/** Seconds for each token of `count` steps of `rows` tokens for each session. */
 async function measure (engine: Engine, sessions: number, count: number, rows: number): Promise<number> {
   const { vocabularySize } = engine.architecture
-  const times: number[] = []
-  for (let run = 0; run <= runs; run++) {
-    const open = Array.from({ length: sessions }, () => engine.openSession({ capacity: count * rows }))
-    const started = performance.now()
-    for (let position = 0; position < count * rows; position += rows) {
-      await engine.run(open.map(session => ({
-        session, position, tokens: tokensAt(position, rows, vocabularySize), outputs: [{ row: rows - 1, output: { kind: 'top' as const, count: 1 } }]
-      })))
-    }
-    if (run > 0) times.push((performance.now() - started) / 1000 / (count * rows * sessions))
-    for (const session of open) engine.closeSession(session)
+  const open = Array.from({ length: sessions }, () => engine.openSession({ capacity: count * rows }))
+  const started = performance.now()
+  for (let position = 0; position < count * rows; position += rows) {
+    await engine.run(open.map(session => ({
+      session, position, tokens: tokensAt(position, rows, vocabularySize), outputs: [{ row: rows - 1, output: { kind: 'top' as const, count: 1 } }]
+    })))
   }
-  return median(times)
+  const seconds = (performance.now() - started) / 1000 / (count * rows * sessions)
+  for (const session of open) engine.closeSession(session)
+  return seconds
 }
 
 const weights = values.model === undefined ? undefined : openWeights(values.model)
 const work = weights && workOf(weights)
 /** those of the model, or all */
 const formats = work === undefined ? FORMATS : FORMATS.filter(({ name }) => work.layers.has(name) || work.head.has(name))
-/** 10⁹ bytes a second */
-const bandwidths: Array<{ threads: number, rate: number, apart: number }> = []
-const peaks: Peak[] = []
-for (const threads of threadCounts) {
-  bandwidths.push({
-    threads,
-    rate: await workers.rate({ kind: 'read', streams: 1 }, threads) * READ_BYTES / 1e9,
-    apart: await workers.rate({ kind: 'read', streams: 4 }, threads) * READ_BYTES / 1e9
-  })
-  for (const format of formats) {
-    for (const tokens of TOKENS) peaks.push(await peakOf(format, tokens, threads))
-  }
-}
-await workers.stop()
+const runs = Number(values.runs)
+const count = Number(values.decode)
 
-/** Share of the roofline; `roof` in tokens per second. */
+/** Of a roofline; medians of the runs. */
 interface Share {
   threads: number
   measurement: string
   tokensPerSecond: number
+  /** tokens per second */
   roof: number
   boundBy: 'bandwidth' | 'kernels'
   share: number
 }
 
-const runs = Number(values.runs)
-const count = Number(values.decode)
+const looks: Look[] = []
 const shares: Share[] = []
-if (weights !== undefined && work !== undefined) {
+if (weights === undefined || work === undefined) {
+  // the first look at anything compiles and touches memory
+  for (const threads of threadCounts) for (let run = 0; run <= runs; run++) looks.push(await look(threads, TOKENS))
+} else {
   const { architecture, unit } = weights
   for (const threads of threadCounts) {
     const range = { from: 0, to: architecture.layerCount + 2 }
     const engine = await createEngine({ architecture, unit, range, threads, keyValuePositions: 8 * 1024 * Math.ceil(Math.max(count, PREFILL) / 1024) })
-    const { rate, apart } = bandwidths.find(entry => entry.threads === threads)!
-    const bandwidth = Math.max(rate, apart)
-    const bytesTime = work.fileBytes / 1e9 / bandwidth
-    const note = (measurement: string, seconds: number, byBandwidth: number, byKernels: number) => {
-      const roof = Math.max(byBandwidth, byKernels)
-      shares.push({ threads, measurement, tokensPerSecond: 1 / seconds, roof: 1 / roof, boundBy: byKernels > byBandwidth ? 'kernels' : 'bandwidth', share: roof / seconds })
+    const measurements = [
+      { name: 'decode', tokens: [1], share: 1, seconds: async () => await measure(engine, 1, count, 1), kernels: (peaks: Peak[]) => secondsAt(peaks, 1, work.layers, work.head) },
+      { name: 'decode, 8 sessions', tokens: [8], share: 8, seconds: async () => await measure(engine, 8, count, 1), kernels: (peaks: Peak[]) => secondsAt(peaks, 8, work.layers, work.head) },
+      // only the last row of a prompt has a head
+      { name: `prefill ${PREFILL}`, tokens: [1, 64], share: PREFILL, seconds: async () => await measure(engine, 1, 1, PREFILL), kernels: (peaks: Peak[]) => secondsAt(peaks, 64, work.layers) + secondsAt(peaks, 1, work.head) / PREFILL }
+    ]
+    for (const { name, tokens, share, seconds, kernels } of measurements) {
+      const taken: Array<{ seconds: number, byBandwidth: number, byKernels: number, roof: number }> = []
+      for (let run = 0; run <= runs; run++) {
+        // in turn: a machine is not equally fast at all times
+        const found = await look(threads, tokens)
+        const time = await seconds()
+        looks.push(found)
+        const byBandwidth = work.fileBytes / 1e9 / Math.max(found.rate, found.apart) / share
+        const byKernels = kernels(found.peaks)
+        if (run > 0) taken.push({ seconds: time, byBandwidth, byKernels, roof: Math.max(byBandwidth, byKernels) })
+      }
+      const middle = (figure: (one: typeof taken[number]) => number): number => median(taken.map(figure))
+      shares.push({
+        threads,
+        measurement: name,
+        tokensPerSecond: 1 / middle(one => one.seconds),
+        roof: 1 / middle(one => one.roof),
+        boundBy: middle(one => one.byKernels - one.byBandwidth) > 0 ? 'kernels' : 'bandwidth',
+        share: middle(one => one.roof / one.seconds)
+      })
     }
-    note('decode', await measure(engine, 1, count, 1), bytesTime, secondsAt(peaks, threads, 1, work.layers, work.head))
-    note('decode, 8 sessions', await measure(engine, 8, count, 1), bytesTime / 8, secondsAt(peaks, threads, 8, work.layers, work.head))
-    // only the last row of a prompt has a head
-    note(`prefill ${PREFILL}`, await measure(engine, 1, 1, PREFILL), bytesTime / PREFILL, secondsAt(peaks, threads, 64, work.layers) + secondsAt(peaks, threads, 1, work.head) / PREFILL)
     await engine.stop()
   }
 }
+await workers.stop()
+
+// tables tell the best that was seen
+const bandwidths = threadCounts.map(threads => {
+  const those = looks.filter(look => look.threads === threads)
+  return { threads, rate: maximum(those.map(({ rate }) => rate)), apart: maximum(those.map(({ apart }) => apart)) }
+})
+const peaks = threadCounts.flatMap(threads => formats.flatMap(({ name }) => TOKENS.map(tokens => bestPeak(looks.filter(look => look.threads === threads).flatMap(look => look.peaks), name, tokens))))
 
 const machine = describeMachine()
 if (values.json) {
