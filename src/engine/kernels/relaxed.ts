@@ -8,7 +8,7 @@ import { product8Wide } from './product8-wide'
 export { rmsNorm, quantise, rotate, swiGlu, addInto, isFinite, largestOfSixteen, expSum } from './elementwise'
 export { storeKeyValue, prepareQueries, scoreTiles, exponentials, combineValues } from './attention'
 export { quantiseRanks, addLowRank } from './low-rank'
-export { barrier } from './barrier'
+export { barrier, arrive, awaitAll } from './barrier'
 export { dequantiseSymmetric4, dequantiseAffine4, dequantiseSymmetric8, dequantiseAffine8 } from './dequantise'
 
 export function symmetric4i32 (w: usize, a: usize, t: usize, sum: usize, S: usize, y: usize, from: i32, to: i32, blocks: i32, tokens: i32, rows: i32, streams: i32, zeroShift: i32, nibble: i32): void {

@@ -81,6 +81,8 @@ export interface ArenaLayout {
   units: UnitLayout[]
   scratch: ScratchLayout
   barrier: number
+  /** another one, for the inner sums of a product with corrections */
+  innerBarrier: number
   /** counters of pieces that are taken: for each thread one word for each product of a step */
   counters: number
   /** words from one thread's counters to the next one's */
@@ -158,6 +160,7 @@ function layOutArena ({ architecture: a, range, unit, threads, keyValuePositions
     return offset
   }
   const barrier = reserve(12)
+  const innerBarrier = reserve(12)
   const block = Math.min(32, a.headSize)
   const tileBytes = TILE * a.headSize + (a.headSize / block) * TILE * 4
   const layerTiles = 2 * tileBytes * PAGE_TILES * a.keyValueHeadCount
@@ -190,7 +193,7 @@ function layOutArena ({ architecture: a, range, unit, threads, keyValuePositions
   const pageCount = Math.min(Math.ceil(keyValuePositions / (TILE * PAGE_TILES)), room)
   if (pageCount < 1) throw new UnsupportedModelError(`units ${first} to ${first + units.length - 1}`, 'their weights leave no room for a KV cache in 4 GiB')
   const totalBytes = pages + (layers === 0 ? 0 : pageCount * pageBytes)
-  return { units, scratch, barrier, counters, counterStride, counterBytes, tableStride, tables, pages, pageBytes: layers === 0 ? 0 : pageBytes, tileBytes, pageCount, contextLength, totalBytes }
+  return { units, scratch, barrier, innerBarrier, counters, counterStride, counterBytes, tableStride, tables, pages, pageBytes: layers === 0 ? 0 : pageBytes, tileBytes, pageCount, contextLength, totalBytes }
 }
 
 function layOutUnit (a: Architecture, unit: number, source: UnitSource, reserve: (bytes: number) => number, shared: Map<string, MatrixLayout>): UnitLayout {

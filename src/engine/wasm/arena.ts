@@ -31,6 +31,8 @@ export class Arena {
   readonly threads: number
   readonly #counters: Int32Array
   #nextCounter = 0
+  /** inner sums that other threads may still be at, as a generation of their barrier */
+  #innerSums: number | undefined
   #choice: KernelChoice
   /** products with one token or few, and with many */
   #vector: Record<ProductKind, Product>
@@ -65,6 +67,11 @@ export class Arena {
     this.kernels.barrier(this.layout.barrier, this.threads, BARRIER_SPINS)
   }
 
+  /** This thread has its part of the inner sums of the next products; their corrections wait for the parts of all. */
+  innerSumsDone (): void {
+    if (this.threads > 1) this.#innerSums = this.kernels.arrive(this.layout.innerBarrier, this.threads)
+  }
+
   /** Has to be called before each step: all threads count products from here. */
   beginStep (): void {
     this.#nextCounter = this.layout.counters / 4
@@ -83,17 +90,21 @@ export class Arena {
     if (threads === 1) return work(0, count)
     const { counterStride } = this.layout
     const piece = this.pieceOf(count, grain)
-    const units = Math.ceil(count / grain)
     for (let turn = 0; turn < threads; turn++) {
       const owner = (thread + turn) % threads
-      const begin = Math.floor(units * owner / threads) * grain
-      const end = Math.min(count, Math.floor(units * (owner + 1) / threads) * grain)
+      const begin = this.partStart(count, grain, owner)
+      const end = this.partStart(count, grain, owner + 1)
       for (;;) {
         const from = begin + Atomics.add(this.#counters, counter + owner * counterStride, 1) * piece
         if (from >= end) break
         work(from, Math.min(end, from + piece))
       }
     }
+  }
+
+  /** Where the part of `count` things begins, in whole units of `grain`, that is a thread's own; it ends where the next one's begins. */
+  partStart (count: number, grain: number, thread: number): number {
+    return Math.min(count, Math.floor(Math.ceil(count / grain) * thread / this.threads) * grain)
   }
 
   /** How many of `count` things a thread takes at a time. */
@@ -119,6 +130,8 @@ export class Arena {
 
   /** L·z, with z as InnerProduct has left it in scratch memory. */
   #addLowRank ({ offset, rank, column, stride }: LeftLayout, y: number, from: number, to: number, tokens: number, rows: number): void {
+    if (this.#innerSums !== undefined) this.kernels.awaitAll(this.layout.innerBarrier, this.#innerSums, BARRIER_SPINS)
+    this.#innerSums = undefined
     const { codes, scales } = this.layout.scratch.inner
     this.kernels.addLowRank(offset, codes + column * 2, scales + column / RANK_BLOCK * 4, y, from, to, rank / RANK_BLOCK, tokens, rows, stride)
   }

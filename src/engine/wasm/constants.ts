@@ -31,14 +31,8 @@ export const SHORT_MATRIX_ROWS = 128
 /** Elements of an activation that have one scale; part of profile exact-1. */
 export const ACTIVATION_BLOCK = 32
 
-/**
- * Products of one row with right factors that a thread would spare by sharing them with others, above which it does: about
- * what it computes in the time that a barrier and pieces take. SmolLM2 with rank 32 and two threads has 9,000 to 28,000.
- */
-export const SHARED_INNER_PRODUCTS = 100_000
-
-/** Counters of pieces that a unit takes in a step at most: one for each product, 6 of a layer's matrices and 4 of their right factors. A head takes two for each group of rows. */
-export const COUNTERS_PER_UNIT = 10
+/** Counters of pieces that a unit takes in a step at most: one for each product of a layer, gate and up being one. A head takes one for each group of rows. */
+export const COUNTERS_PER_UNIT = 6
 
 /** Where a thread works on attention weights: 32 floats, then 16-bit codes and scales of four heads (kernels/attention.ts). */
 export const ATTENTION_WEIGHT_BYTES = 512

@@ -39,6 +39,8 @@ export interface Kernels {
   quantiseRanks (z: number, codes: number, scales: number, blocks: number, tokens: number, stride: number): void
   addLowRank (w: number, codes: number, scales: number, y: number, from: number, to: number, blocks: number, tokens: number, rows: number, stride: number): void
   barrier (at: number, threads: number, spins: number): void
+  arrive (at: number, threads: number): number
+  awaitAll (at: number, generation: number, spins: number): void
 }
 
 /** A module with relaxed SIMD in one function: `i32x4.relaxed_dot_i8x16_i7x16_add_s` of three zero registers. */

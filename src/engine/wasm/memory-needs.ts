@@ -37,7 +37,7 @@ export function memoryNeeds ({ architecture, unit }: { architecture: Architectur
   }
 }
 
-/** Weights lie between the barrier and the counters. */
-function weightBytes ({ barrier, counters }: ArenaLayout): number {
-  return counters - barrier - ALIGNMENT
+/** Weights lie between the barriers and the counters. */
+function weightBytes ({ innerBarrier, counters }: ArenaLayout): number {
+  return counters - innerBarrier - ALIGNMENT
 }

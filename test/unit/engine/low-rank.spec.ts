@@ -6,7 +6,6 @@ import { createEngine, createOracleEngine, UnsupportedModelError } from '../../.
 import { applyMap, loadMap } from '../../../src/engine/oracle/oracle-low-rank.ts'
 import { quantiseRows } from '../../../src/engine/oracle/oracle-matrix.ts'
 import { createReferenceEngine } from '../../../src/engine/reference/reference-engine.ts'
-import { SHARED_INNER_PRODUCTS } from '../../../src/engine/wasm/constants.ts'
 import { memoryNeeds } from '../../../src/engine/wasm/memory-needs.ts'
 import type { TensorRole, TensorSource, UnitSource } from '../../../src/model/index.ts'
 import { compressWeights } from '../../support/compressed-weights.ts'
@@ -131,13 +130,10 @@ describe('low-rank corrections', () => {
     expect(small).to.not.deep.equal(await logits(createEngine, cut))
   })
 
-  it('of one row are the same whether threads share them or each computes them for itself', async () => {
+  it('of one row are the same however many threads share them', async () => {
     const wide = writeRandomWeights(directory, 'wide', smallArchitecture({ layerCount: 1, hiddenSize: 512, headCount: 8, headSize: 64, keyValueHeadCount: 4 }), 'Q4_0', 3)
-    // three right factors of 144 × 512 are shared from two threads up, one of 8 × 512 is not
+    // right factors of 3 × 144 rows have parts for all threads; those of 8 rows are one thread's, for which the others wait
     const weights = compressWeights(directory, 'wide-factors', wide, role => role === 'embedding' ? undefined : { type: 'Q4_0', rank: ['query', 'key', 'value'].includes(role) ? 144 : 8 }, 4)
-    const rank = weights.unit(1).tensors.query!.lowRank!.rank
-    expect(3 * rank * 512 / 2).to.be.above(SHARED_INNER_PRODUCTS)
-    expect(8 * 512).to.be.below(SHARED_INNER_PRODUCTS)
     const oneByOne = async (create: Parameters<typeof withEngine>[0], threads?: number) =>
       await withEngine(create, weights, async engine => await logitsOf(engine, engine.openSession(), randomIds(6, 320, 5), 1), { threads })
     const expected = await oneByOne(createOracleEngine)
