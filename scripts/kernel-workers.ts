@@ -2,21 +2,17 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import asc from 'assemblyscript/asc'
-import { maximum } from './figures.ts'
 import type { Job, JobResult, WorkerInit } from './kernel-worker.ts'
 
 /** More than the last cache of common processors; a thread reads its own. */
 export const READ_BYTES = 256 * 2 ** 20
 
-/** How long one look takes, and how many there are. */
+/** How long one look takes. */
 const WINDOW_MILLISECONDS = 80
-const WINDOWS = 6
 
 export interface KernelWorkers {
   /** Times a second that so many threads together do some work, in one look; the first one at a work compiles and touches memory. */
   look (work: Job['work'], threads: number): Promise<number>
-  /** The best of some looks: other work on the machine only ever slows one down. */
-  rate (work: Job['work'], threads: number): Promise<number>
   stop (): Promise<void>
 }
 
@@ -26,22 +22,15 @@ export async function startKernelWorkers (count: number): Promise<KernelWorkers>
     workerData: { reader, readBytes: READ_BYTES } satisfies WorkerInit
   }))
 
-  async function look (work: Job['work'], threads: number): Promise<number> {
-    const begin = Date.now() + 5
-    const results = await Promise.all(workers.slice(0, threads).map(async worker => {
-      const answer = once(worker, 'message')
-      worker.postMessage({ work, begin, end: begin + WINDOW_MILLISECONDS } satisfies Job)
-      return (await answer)[0] as JobResult
-    }))
-    return results.reduce((sum, { count, milliseconds }) => sum + count * 1000 / milliseconds, 0)
-  }
-
   return {
-    look,
-    async rate (work, threads) {
-      const rates: number[] = []
-      for (let window = 0; window <= WINDOWS; window++) rates.push(await look(work, threads))
-      return maximum(rates.slice(1))
+    async look (work, threads) {
+      const begin = Date.now() + 5
+      const results = await Promise.all(workers.slice(0, threads).map(async worker => {
+        const answer = once(worker, 'message')
+        worker.postMessage({ work, begin, end: begin + WINDOW_MILLISECONDS } satisfies Job)
+        return (await answer)[0] as JobResult
+      }))
+      return results.reduce((sum, { count, milliseconds }) => sum + count * 1000 / milliseconds, 0)
     },
     async stop () {
       await Promise.all(workers.map(async worker => await worker.terminate()))

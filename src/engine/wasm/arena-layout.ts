@@ -87,7 +87,6 @@ export interface ArenaLayout {
   counters: number
   /** words from one thread's counters to the next one's */
   counterStride: number
-  counterBytes: number
   /** bytes from one session's page table to the next */
   tableStride: number
   tables: number
@@ -181,8 +180,7 @@ function layOutArena ({ architecture: a, range, unit, threads, keyValuePositions
 
   // no two threads' in one cache line
   const counterStride = Math.ceil((COUNTERS_PER_UNIT * (units.length + 1) + Math.ceil(MAX_ROWS / LOGIT_ROWS)) * 4 / ALIGNMENT) * ALIGNMENT / 4
-  const counterBytes = counterStride * threads * 4
-  const counters = reserve(counterBytes)
+  const counters = reserve(counterStride * threads * 4)
   const scratch = layOutScratch(a, units, threads, contextLength, reserve)
   const tableStride = Math.ceil(contextLength / (TILE * PAGE_TILES)) * PAGE_TILES * 4
   const tables = reserve(tableStride * MAX_SESSIONS)
@@ -193,7 +191,7 @@ function layOutArena ({ architecture: a, range, unit, threads, keyValuePositions
   const pageCount = Math.min(Math.ceil(keyValuePositions / (TILE * PAGE_TILES)), room)
   if (pageCount < 1) throw new UnsupportedModelError(`units ${first} to ${first + units.length - 1}`, 'their weights leave no room for a KV cache in 4 GiB')
   const totalBytes = pages + (layers === 0 ? 0 : pageCount * pageBytes)
-  return { units, scratch, barrier, innerBarrier, counters, counterStride, counterBytes, tableStride, tables, pages, pageBytes: layers === 0 ? 0 : pageBytes, tileBytes, pageCount, contextLength, totalBytes }
+  return { units, scratch, barrier, innerBarrier, counters, counterStride, tableStride, tables, pages, pageBytes: layers === 0 ? 0 : pageBytes, tileBytes, pageCount, contextLength, totalBytes }
 }
 
 function layOutUnit (a: Architecture, unit: number, source: UnitSource, reserve: (bytes: number) => number, shared: Map<string, MatrixLayout>): UnitLayout {
@@ -225,8 +223,8 @@ function layOutScratch (a: Architecture, units: UnitLayout[], threads: number, c
   const querySize = a.headCount * a.headSize
   const keyValueSize = a.keyValueHeadCount * a.headSize
   const rows = (floats: number) => reserve(MAX_ROWS * floats * 4)
-  const activations = (size: number, rows = MAX_ROWS): ActivationLayout => ({
-    codes: reserve(rows * size), positive: reserve(rows * size), negative: reserve(rows * size), wide: reserve(rows * size * 2), scales: reserve(rows * size / 8), sums: reserve(rows * size / 8), scaled: reserve(rows * size / 8)
+  const activations = (size: number, count = MAX_ROWS): ActivationLayout => ({
+    codes: reserve(count * size), positive: reserve(count * size), negative: reserve(count * size), wide: reserve(count * size * 2), scales: reserve(count * size / 8), sums: reserve(count * size / 8), scaled: reserve(count * size / 8)
   })
   const inputSize = Math.max(a.hiddenSize, querySize)
   const hasHead = units.some(unit => unit.kind === 'head')

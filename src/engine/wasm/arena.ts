@@ -128,7 +128,7 @@ export class Arena {
       y, from, to, matrix.blocks, tokens, matrix.paddedRows, streams, matrix.zeroShift, 15)
   }
 
-  /** L·z, with z as InnerProduct has left it in scratch memory. */
+  /** L·z, with z as innerProduct has left it in scratch memory. */
   #addLowRank ({ offset, rank, column, stride }: LeftLayout, y: number, from: number, to: number, tokens: number, rows: number): void {
     if (this.#innerSums !== undefined) this.kernels.awaitAll(this.layout.innerBarrier, this.#innerSums, BARRIER_SPINS)
     this.#innerSums = undefined

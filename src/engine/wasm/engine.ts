@@ -77,10 +77,9 @@ class WasmEngine implements Engine {
       arenaBytes: init.arenaBytes ?? ARENA_WEIGHT_BYTES
     })
     const variant = init.variant ?? availableVariants()[0]
-    this.kernels = { vector: variant, tile: variant, bytes: variant, streams: 4, byteStreams: 4, hugePages: false, cached: false }
     this.#module = init.kernels ?? readKernels(variant)
     this.#arenas = layouts.map(layout => ({ layout, ...createArenaMemory(layout) }))
-    this.kernels.hugePages = this.#arenas.every(({ hugePages }) => hugePages)
+    this.kernels = { vector: variant, tile: variant, bytes: variant, streams: 4, byteStreams: 4, hugePages: this.#arenas.every(({ hugePages }) => hugePages), cached: false }
     for (const arena of this.#arenas) for (const { unit } of arena.layout.units) this.#arenaOf[unit] = arena
     this.#cache = createKeyValueCache(range, this.#arenas)
     this.#keyValues = new KeyValueBytes(architecture, this.#arenas)
@@ -247,7 +246,7 @@ class WasmEngine implements Engine {
   }
 
   async #runStep (step: Step): Promise<{ rows: RowResult[], milliseconds: number }> {
-    for (const { layout: { counters, counterBytes }, memory } of this.#arenas) new Uint8Array(memory.buffer, counters, counterBytes).fill(0)
+    for (const { layout: { counters, counterStride }, memory } of this.#arenas) new Int32Array(memory.buffer, counters, counterStride * this.#pool.threads).fill(0)
     const results = (await this.#pool.step({ type: 'step', step })).map(reply => reply.result!)
     const failures = results.flatMap(result => result.notFinite ?? []).sort((a, b) => a.row - b.row || a.unit - b.unit)
     if (failures.length > 0) throw new NotFiniteError(unitName(failures[0].unit, this.architecture), step.positions[failures[0].row])

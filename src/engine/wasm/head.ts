@@ -1,6 +1,6 @@
 import { log64 } from '../exact-math.ts'
 import { LOGIT_ROWS } from './constants.ts'
-import { InnerProduct } from './inner-product.ts'
+import { innerProduct } from './inner-product.ts'
 import type { Architecture } from '../../model/index.ts'
 import type { RowOutput, RowResult } from '../types.ts'
 import type { Arena } from './arena.ts'
@@ -15,7 +15,6 @@ import type { Step } from './step.ts'
 export function runHead (arena: Arena, a: Architecture, unit: UnitLayout, step: Step, onNotFinite: (row: number) => void): RowResult[] {
   const { kernels, layout: { scratch } } = arena
   const matrix = unit.matrices.projection!
-  const inner = new InnerProduct(arena, unit.factors.projection)
   const results: RowResult[] = []
   for (let first = 0; first < step.outputs.length; first += LOGIT_ROWS) {
     const wanted = step.outputs.slice(first, first + LOGIT_ROWS)
@@ -25,7 +24,7 @@ export function runHead (arena: Arena, a: Architecture, unit: UnitLayout, step: 
       arena.quantise(scratch.temporary + at, scratch.activations, i, a.hiddenSize)
     }
     arena.barrier()
-    inner.run(scratch.activations, wanted.length)
+    innerProduct(arena, unit.factors.projection, scratch.activations, wanted.length)
     arena.forEachPiece(matrix.paddedRows, 16, (from, to) => {
       arena.product(matrix, scratch.activations, scratch.logits, from, to, wanted.length)
     })

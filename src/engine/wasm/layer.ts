@@ -1,7 +1,7 @@
 import { Attention } from './attention.ts'
 import { ACTIVATION_BLOCK, ROW_GRAIN } from './constants.ts'
-import { InnerProduct } from './inner-product.ts'
-import type { Architecture, TensorRole } from '../../model/index.ts'
+import { innerProduct } from './inner-product.ts'
+import type { Architecture } from '../../model/index.ts'
 import type { Arena } from './arena.ts'
 import type { ActivationLayout, UnitLayout } from './arena-layout.ts'
 import type { MatrixLayout } from './matrix-layout.ts'
@@ -16,8 +16,6 @@ export class Layer {
   readonly #architecture: Architecture
   readonly #unit: UnitLayout
   readonly #attention: Attention
-  /** of low-rank corrections, by the first matrix of those with the same input */
-  readonly #inner: Record<'query' | 'attentionOutput' | 'gate' | 'down', InnerProduct>
   readonly #projections: Array<{ matrix: MatrixLayout, work: (from: number, to: number) => void }>
   /** rows of the step under way */
   #rows = 0
@@ -30,12 +28,10 @@ export class Layer {
     this.#architecture = architecture
     this.#unit = unit
     this.#attention = new Attention(arena, architecture, unit)
-    const inner = (role: TensorRole): InnerProduct => new InnerProduct(arena, unit.factors[role])
     const { layout: { scratch } } = arena
     const { matrices, vectors } = unit
     this.#normed = scratch.temporary
     this.#x = scratch.activations
-    this.#inner = { query: inner('query'), attentionOutput: inner('attentionOutput'), gate: inner('gate'), down: inner('down') }
     this.#projections = [
       { matrix: matrices.query!, bias: vectors.queryBias, y: scratch.query },
       { matrix: matrices.key!, bias: vectors.keyBias, y: scratch.key },
@@ -54,7 +50,7 @@ export class Layer {
    * a barrier before, and have to pass one after.
    */
   run (step: Step): void {
-    const { matrices } = this.#unit
+    const { matrices, factors } = this.#unit
     const arena = this.#arena
     const { layout: { scratch }, thread } = arena
     const own = scratch.own[thread]
@@ -62,20 +58,20 @@ export class Layer {
     this.#normed = step.rows === 1 ? own.normed : scratch.temporary
     this.#x = step.rows === 1 ? own.activations : scratch.activations
     this.#forEachRow(this.#attentionNorm)
-    this.#inner.query.run(this.#x, step.rows)
+    innerProduct(arena, factors.query, this.#x, step.rows)
     for (const { matrix, work } of this.#projections) arena.forEachPiece(matrix.rows, ROW_GRAIN, work)
     arena.barrier()
     this.#attention.run(step)
     arena.barrier()
     this.#forEachRow(this.#quantiseAttention)
-    this.#inner.attentionOutput.run(this.#x, step.rows)
+    innerProduct(arena, factors.attentionOutput, this.#x, step.rows)
     arena.forEachPiece(matrices.attentionOutput!.rows, ROW_GRAIN, this.#attentionOutput)
     arena.barrier()
     this.#forEachRow(this.#feedForwardNorm)
-    this.#inner.gate.run(this.#x, step.rows)
+    innerProduct(arena, factors.gate, this.#x, step.rows)
     arena.forEachPiece(this.#architecture.feedForwardSize, ACTIVATION_BLOCK, this.#gateAndUp)
     arena.barrier()
-    this.#inner.down.run(scratch.feedForward, step.rows)
+    innerProduct(arena, factors.down, scratch.feedForward, step.rows)
     arena.forEachPiece(matrices.down!.rows, ROW_GRAIN, this.#down)
   }
 
