@@ -24,7 +24,13 @@ const { values } = parseArgs({
   }
 })
 const threadCounts = values.threads.split(',').map(Number)
-const type = values.type as TensorType
+/** One for each kind of product. */
+const TYPES: readonly TensorType[] = ['Q4_0', 'Q4_1', 'Q8_0', 'Q5_1']
+const type = TYPES.find(type => type === values.type)
+if (type === undefined || !threadCounts.every(threads => Number.isInteger(threads) && threads > 0)) {
+  console.error(`usage: node scripts/bench-pages.ts [--threads 1,2] [--type ${TYPES.join('|')}] [--runs 9] [--json]`)
+  process.exit(2)
+}
 
 const COLUMNS = 576
 /** In cache, and in none: 0.1 and 65 MB of Q4_1. */
