@@ -22,7 +22,7 @@ describe('engine: cache of kernel choices', () => {
     expect(await readKernelChoice(folder.path('absent'), key, variants)).to.equal(undefined)
     expect(await readKernelChoice(folder.path(), key, variants)).to.equal(undefined)
     for (const content of ['', '{', '[]', 'null', '7', Uint8Array.of(255, 254), JSON.stringify({ other: choice }), `{"${key}":null}`, `{"${key}":{"vector":1,"tile":2}}`,
-      JSON.stringify({ [key]: { vector: 'relaxed-i16', tile: 'relaxed-i32', streams: 4 } }), JSON.stringify({ [key]: { ...choice, bytes: 'faster' } }), JSON.stringify({ [key]: { ...choice, byteStreams: undefined } }),
+      JSON.stringify({ [key]: { vector: 'relaxed-i16', tile: 'relaxed-i32', streams: 4 } }), JSON.stringify({ [key]: { ...choice, bytes: 'faster' } }), ...[undefined, 2].map(byteStreams => JSON.stringify({ [key]: { ...choice, byteStreams } })),
       JSON.stringify({ [key]: { vector: 'plain', tile: 'relaxed-i32' } }), JSON.stringify({ [key]: { vector: 'relaxed-i16', tile: 'faster' } })]) {
       expect(await read('damaged', content), String(content)).to.equal(undefined)
     }
